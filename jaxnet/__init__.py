@@ -1,0 +1,53 @@
+"""Functional, differentiable neural dynamics in JAX."""
+
+import importlib
+from typing import TYPE_CHECKING
+
+from diffrax import SaveAt as SaveAt
+
+from . import (
+    inputs as inputs,
+    measure as measure,
+    models as models,
+    transfer as transfer,
+)
+from ._adaptive import Adaptive as Adaptive
+from ._fixed_points import (
+    fixed_points as fixed_points,
+    FixedPoints as FixedPoints,
+    lattice as lattice,
+)
+from ._grid import Grid as Grid
+from ._linearise import (
+    classify as classify,
+    eigenvalues as eigenvalues,
+    EQUILIBRIUM as EQUILIBRIUM,
+    jacobian as jacobian,
+    Stability as Stability,
+    stability as stability,
+)
+from ._method import AbstractMethod as AbstractMethod
+from ._parameters import Parameter as Parameter, parameter as parameter
+from ._result import RESULTS as RESULTS
+from ._simulate import simulate as simulate
+from ._solution import Solution as Solution, Spikes as Spikes
+from ._system import (
+    AbstractHybridSystem as AbstractHybridSystem,
+    AbstractSystem as AbstractSystem,
+    Driven as Driven,
+    Noisy as Noisy,
+)
+
+
+if TYPE_CHECKING:
+    from . import plot as plot
+
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str):
+    # Matplotlib is slow to import, and few programs plot.
+    if name == "plot":
+        return importlib.import_module(".plot", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,293 @@
+"""Fixed points: Newton's method from many starts, each root once, differentiable."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.tree_util as jtu
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Bool, Complex, Float, Int
+
+from . import _small_linear
+from ._linearise import classify, flat_field, flow_field, frozen_time, Stability
+from ._prepare import fit_state, prepare_system
+from ._result import is_concrete, result_if, RESULTS, worst
+from ._system import AbstractSystem, Parts
+from ._tree import as_state, nan_unless, same_shapes
+from ._types import InputValue, RealScalarLike, State
+
+
+_TOLERANCE = {"float64": 6e-8, "float32": 1e-3}
+_SEPARATION = {"float64": 1e-6, "float32": 3e-3}
+
+Vector: TypeAlias = Float[Array, " n"]
+Field: TypeAlias = Callable[[Vector], Vector]
+
+
+class FixedPoints(eqx.Module):
+    """The fixed points that were found, in rows of which some may be padding.
+
+    **Attributes:**
+
+    - `y`: the states; a leading axis of `max_points`. They are in rising order of the
+        first state variable. Rows that are not `valid` repeat the first valid one.
+    - `valid`: which rows hold a fixed point. Mask by it before you reduce.
+    - `residual`: the largest absolute entry of the vector field there (per ms).
+    - `eigenvalues`: of the Jacobian there (1/ms), by falling real part.
+    - `stability`: the kind of each, with the default tolerance.
+    - `count`: how many were found, also those that found no room.
+    - `overflow`: whether there were more than `max_points`.
+    - `result`: success, or why not.
+    """
+
+    y: State
+    valid: Bool[Array, " max_points"]
+    residual: Float[Array, " max_points"]
+    eigenvalues: Complex[Array, "max_points n"]
+    stability: Stability
+    count: Int[Array, ""]
+    overflow: Bool[Array, ""]
+    result: RESULTS
+
+
+def lattice(low, high, points: int) -> Float[Array, "starts n"]:
+    """Starts on a regular lattice: `points` along each state variable.
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> jn.lattice((0, 0), (1, 2), 3).shape
+    (9, 2)
+    ```
+    """
+    edges = zip(np.atleast_1d(low), np.atleast_1d(high), strict=True)
+    axes = [jnp.linspace(a, b, points, dtype=float) for a, b in edges]
+    return jnp.stack(jnp.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(axes))
+
+
+def fixed_points(
+    system: AbstractSystem,
+    starts: State,
+    *,
+    u: InputValue = None,
+    t: RealScalarLike | None = None,
+    max_points: int = 8,
+    max_steps: int = 64,
+    tolerance: RealScalarLike | None = None,
+    separation: RealScalarLike | None = None,
+) -> FixedPoints:
+    r"""Find the fixed points of the flow, by Newton's method from every start.
+
+    Newton's method is undamped: it does not stall near a fold, where a damped one takes
+    the small vector field for a fixed point. A root counts where both the vector field
+    and the Newton correction $J^{-1} f$ are small. The correction tells a root from the
+    ghost of a fold: there J vanishes faster than f.
+
+    **Arguments:**
+
+    - `system`: the system; of a noisy one, the flow.
+    - `starts`: states along a leading axis, such as a lattice over the state space.
+        Starts that are not finite are passed over.
+    - `u`: the input.
+    - `t`: the time (ms) at which an input that varies is frozen.
+    - `max_points`: the number of rows of the answer.
+    - `max_steps`: Newton steps from each start.
+    - `tolerance`: a root counts if the correction and the vector field are below
+        ``tolerance * (1 + abs(y))`` in every entry. By default 6e-8 in float64 and 1e-3
+        in float32; after that one more step has been taken.
+    - `separation`: roots nearer than ``separation * (1 + abs(y))`` in every entry are
+        one. By default 1e-6 in float64 and 3e-3 in float32.
+
+    **Returns:** [`jaxnet.FixedPoints`][]. `y` and `eigenvalues` are differentiable in
+    forward and reverse mode by the implicit function theorem, `y` to any order. A search
+    that finds nothing does not raise: read `count` and `result`.
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> import jax.numpy as jnp
+    >>> population = jn.models.RatePopulation(w=5.0)
+    >>> points = jn.fixed_points(population, jnp.linspace(0, 1, 17), u=0.5)
+    >>> points.stability.stable[points.valid].tolist()
+    [True, False, True]
+    ```
+    """
+    if max_points < 1:
+        raise ValueError(f"`max_points` must be at least 1, but it is {max_points}.")
+    if max_steps < 1:
+        raise ValueError(f"`max_steps` must be at least 1, but it is {max_steps}.")
+    dtype = jnp.dtype(float).name
+    tolerance = _TOLERANCE[dtype] if tolerance is None else tolerance
+    separation = _SEPARATION[dtype] if separation is None else separation
+
+    parts, input_result = prepare_system(system, u)
+    starts, start_result = _prepare_starts(parts, starts)
+    search = _Search(
+        tolerance=jnp.asarray(tolerance, float),
+        separation=jnp.asarray(separation, float),
+        max_points=max_points,
+        max_steps=max_steps,
+    )
+    t = jnp.asarray(frozen_time(parts, t), float)
+    return search(parts, starts, t, worst(input_result, start_result))
+
+
+def _prepare_starts(parts: Parts, starts: State) -> tuple[State, RESULTS]:
+    """The starts in the structure of the state, and whether one of them is finite."""
+    starts = as_state(starts)
+    lengths = {x.shape[0] if x.ndim else 0 for x in jtu.tree_leaves(starts)}
+    if len(lengths) != 1 or lengths == {0}:
+        raise ValueError(
+            "`starts` must have a leading axis of one length, one start a row, but its "
+            f"shape is {jtu.tree_map(jnp.shape, starts)}. One start alone is "
+            "`start[None]`."
+        )
+    first = jtu.tree_map(lambda x: x[0], starts)
+    fitted = fit_state(parts, first, "starts[0]")
+    if not same_shapes(first, fitted):
+        starts = jnp.stack(starts, axis=-1)
+    is_finite = [
+        jnp.all(jnp.isfinite(x), axis=tuple(range(1, x.ndim)))
+        for x in jtu.tree_leaves(starts)
+    ]
+    some_finite = jnp.any(jnp.all(jnp.stack(is_finite), axis=0))
+    if is_concrete(some_finite) and not some_finite:
+        raise ValueError("`starts` has no finite start. Find where the NaN was made.")
+    return starts, result_if(~some_finite, RESULTS.nan_input)
+
+
+class _Search(eqx.Module):
+    """The settings of a search, compiled once for all values of its arrays."""
+
+    tolerance: Float[Array, ""]
+    separation: Float[Array, ""]
+    max_points: int = eqx.field(static=True)
+    max_steps: int = eqx.field(static=True)
+
+    @eqx.filter_jit
+    def __call__(
+        self, parts: Parts, starts: State, t: Float[Array, ""], input_result: RESULTS
+    ) -> FixedPoints:
+        first = jtu.tree_map(lambda x: x[0], starts)
+        _, unravel = ravel_pytree(first)
+        field = flat_field(flow_field(parts, t), unravel)
+        fixed = flat_field(
+            flow_field(_stop_gradient(parts), _stop_gradient(t)), unravel
+        )
+        vectors = _stop_gradient(jax.vmap(lambda y: ravel_pytree(y)[0])(starts))
+
+        found, converged = self._newton(fixed, vectors)
+        rows, valid, count = self._distinct(found, converged, vectors)
+        good = input_result == RESULTS.successful
+        valid, count = valid & good, jnp.where(good, count, 0)
+
+        x = jax.vmap(lambda x, ok: _as_root(field, x, ok))(rows, valid)
+        spectrum = jax.vmap(lambda x: _small_linear.eigenvalues(jax.jacfwd(field)(x)))(
+            x
+        )
+        overflow = count > self.max_points
+        search_result = worst(
+            result_if(count == 0, RESULTS.no_fixed_point),
+            result_if(overflow, RESULTS.too_many_fixed_points),
+        )
+        y, residual, spectrum = nan_unless(
+            good, (jax.vmap(unravel)(x), _size(jax.vmap(field)(x)), spectrum)
+        )
+        return FixedPoints(
+            y=y,
+            valid=valid,
+            residual=residual,
+            eigenvalues=spectrum,
+            stability=jax.vmap(classify)(spectrum),
+            count=count,
+            overflow=overflow,
+            result=worst(input_result, search_result),
+        )
+
+    def _is_small(self, vector: Vector, x: Vector) -> Bool[Array, ""]:
+        return jnp.all(jnp.abs(vector) <= self.tolerance * (1 + jnp.abs(x)))
+
+    def _newton(
+        self, field: Field, starts: Float[Array, "starts n"]
+    ) -> tuple[Float[Array, "starts n"], Bool[Array, " starts"]]:
+        """Where Newton's method ends from each start, and whether that is a root.
+
+        The starts go in step, until all have ended: under `jax.vmap` one counter for
+        all of them is cheaper than one each.
+        """
+        value_and_jacobian = jax.jacfwd(lambda x: (field(x),) * 2, has_aux=True)
+
+        def advance_one(x, converged):
+            matrix, value = value_and_jacobian(x)
+            correction = _small_linear.solve(matrix, value)
+            is_root = self._is_small(correction, x) & self._is_small(value, x)
+            # A root stays: at a double root a further correction is 0 / 0.
+            return jnp.where(converged, x, x - correction), converged | is_root
+
+        def advance(state):
+            x, converged, step = state
+            return *jax.vmap(advance_one)(x, converged), step + 1
+
+        def is_running(state):
+            x, converged, step = state
+            ended = converged | ~jnp.all(jnp.isfinite(x), axis=-1)
+            return jnp.any(~ended) & (step < self.max_steps)
+
+        state = (starts, jnp.zeros(len(starts), bool), 0)
+        found, converged, _ = jax.lax.while_loop(is_running, advance, state)
+        return found, converged
+
+    def _distinct(
+        self,
+        found: Float[Array, "starts n"],
+        converged: Bool[Array, " starts"],
+        starts: Float[Array, "starts n"],
+    ) -> tuple[Float[Array, "rows n"], Bool[Array, " rows"], Int[Array, ""]]:
+        """Each root once, in rising order of its first entry.
+
+        Comparing all pairs needs no sort and no scatter, which are slow in batches.
+        """
+        n_starts = len(found)
+        earlier = jnp.tri(n_starts, k=-1, dtype=bool)
+        gap = jnp.abs(found[:, None] - found[None])
+        near = jnp.all(gap <= self.separation * (1 + jnp.abs(found))[:, None], axis=-1)
+        again = jnp.any(near & earlier & converged[None], axis=1)
+        distinct = converged & ~again
+
+        key = found[:, 0]
+        tied = key[None] == key[:, None]
+        before = distinct[None] & ((key[None] < key[:, None]) | (tied & earlier))
+        place = jnp.where(distinct, jnp.sum(before, axis=1), n_starts)
+        chosen = place[None] == jnp.arange(self.max_points)[:, None]
+        rows = jnp.sum(jnp.where(chosen[..., None], found[None], 0.0), axis=1)
+        valid = jnp.any(chosen, axis=1)
+
+        # Padding is finite, and where possible a root, so that derivatives are too.
+        finite_start = jnp.where(jnp.isfinite(starts[0]), starts[0], 0.0)
+        padding = jnp.where(valid[0], rows[0], finite_start)
+        rows = jnp.where(valid[:, None], rows, padding)
+        return rows, valid, jnp.sum(distinct)
+
+
+def _as_root(field: Field, x: Vector, is_root: Bool[Array, ""]) -> Vector:
+    """The root itself, with the derivatives that the implicit function theorem gives.
+
+    What is no root does not depend on the parameters.
+    """
+    return jax.lax.custom_root(
+        lambda z: jnp.where(is_root, field(z), z - x),
+        x,
+        solve=lambda _, guess: guess,
+        tangent_solve=lambda g, v: _small_linear.solve(jax.jacfwd(g)(v), v),
+    )
+
+
+def _size(vectors: Float[Array, "rows n"]) -> Float[Array, " rows"]:
+    return jnp.max(jnp.abs(vectors), axis=-1)
+
+
+def _stop_gradient(tree):
+    return jtu.tree_map(
+        lambda x: jax.lax.stop_gradient(x) if eqx.is_array(x) else x, tree
+    )

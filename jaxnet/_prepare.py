@@ -1,0 +1,84 @@
+"""What every verb does first: normalise, look for bad values, evaluate once."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import PyTree
+
+from ._parameters import check_ranges
+from ._result import result_if, RESULTS, worst
+from ._system import AbstractSystem, decompose, drive, Parts
+from ._tree import as_arrays, as_state, check_no_nan, same_shapes
+from ._types import InputValue, State
+from .inputs import as_input
+
+
+def prepare_system(system: AbstractSystem, u: InputValue) -> tuple[Parts, RESULTS]:
+    """The parts of a system with its input, and whether its values are good.
+
+    A concrete bad value raises; a traced one is in the result.
+    """
+    if not isinstance(system, AbstractSystem):
+        raise ValueError(
+            f"`system` must be a `jaxnet.AbstractSystem`, but it is {type(system)}. "
+            "Subclass `AbstractSystem` and give its `vector_field`."
+        )
+    system = as_arrays(system)
+    if not callable(u):
+        check_no_nan(u, "u")
+    u = None if u is None else as_arrays(as_input(u))
+    in_range = check_ranges(system) & check_ranges(u)
+    no_nan = check_no_nan(system, "system") & check_no_nan(u, "u")
+    result = worst(
+        result_if(~in_range, RESULTS.parameter_out_of_range),
+        result_if(~no_nan, RESULTS.nan_input),
+    )
+    return decompose(drive(system, u)), result
+
+
+def prepare_state(parts: Parts, y: State, name: str) -> tuple[State, RESULTS]:
+    """A state that fits the system, and whether it is finite."""
+    y = fit_state(parts, y, name)
+    finite = check_no_nan(y, name, finite=True)
+    return y, result_if(~finite, RESULTS.nan_input)
+
+
+def fit_state(parts: Parts, y: State, name: str) -> State:
+    """The state in the structure that the vector field returns.
+
+    A tuple of numbers is read as an array where the system does not take a tuple.
+    """
+    y = as_state(y)
+    try:
+        derivative = _derivative_shape(parts, y, name)
+    except ValueError:
+        if not _is_flat(y):
+            raise
+        y = jnp.stack(y)
+        derivative = _derivative_shape(parts, y, name)
+    if not same_shapes(y, derivative):
+        raise ValueError(
+            f"`{name}` has the shape {_shapes(y)}, but the vector field of "
+            f"`{type(parts.flow).__name__}` returns {_shapes(derivative)}. Give a state "
+            "of the system's shape; for many systems or many states use `jax.vmap`."
+        )
+    return y
+
+
+def _is_flat(y: State) -> bool:
+    return isinstance(y, tuple) and all(jnp.ndim(x) == 0 for x in y)
+
+
+def _derivative_shape(parts: Parts, y: State, name: str) -> PyTree:
+    u = parts.input.value_shape()
+    try:
+        return eqx.filter_eval_shape(parts.flow.vector_field, jnp.zeros(()), y, u)
+    except (TypeError, ValueError, IndexError) as e:
+        raise ValueError(
+            f"The vector field of `{type(parts.flow).__name__}` cannot be evaluated at "
+            f"`{name}` of shape {_shapes(y)} and an input `u` of shape {_shapes(u)}: {e}"
+        ) from e
+
+
+def _shapes(tree: PyTree) -> PyTree:
+    return jax.tree.map(lambda x: tuple(x.shape), tree)

@@ -1,0 +1,80 @@
+"""How a computation ended, as a code whose message is the remedy."""
+
+import diffrax
+import jax
+from jaxtyping import Array, Bool
+
+
+class RESULTS(diffrax.RESULTS):
+    """How a computation ended. Every message says what to do about it.
+
+    The codes of diffrax, optimistix and lineax are among them. A code is compared with
+    ``==``, is batched under ``jax.vmap``, and gives its message by ``RESULTS[code]``.
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> print(jn.RESULTS[jn.RESULTS.parameter_out_of_range])
+    A parameter lies outside its range...
+    ```
+    """
+
+    parameter_out_of_range = (
+        "A parameter lies outside its range, such as a time constant that is not "
+        "positive. All results are NaN. Mask this element, or constrain the parameter."
+    )
+    nan_input = (
+        "A parameter, an input, the initial state or a time is NaN, or the state is "
+        "infinite. All results are NaN. Find the NaN where the arrays were made."
+    )
+    too_many_steps = (
+        "The run took more than `max_steps` steps. If the solution stays finite, raise "
+        "`max_steps`; if it is stiff, take `Adaptive(solver=diffrax.Kvaerno5())`; if "
+        "the steps shrink without end, the solution blows up or the input is NaN."
+    )
+    no_time_passes = (
+        "`t1` is not after `t0`. All results are NaN. Integrate forward in time."
+    )
+    nonfinite_state = (
+        "The state became NaN or infinite on the way. Reduce `dt`, or look for "
+        "positive feedback without saturation and for a rate of the wrong sign."
+    )
+    no_fixed_point = (
+        "No start converged to a fixed point. Give more starts, or starts nearer to "
+        "where the vector field is small; raise `max_steps`; or there is none."
+    )
+    too_many_fixed_points = (
+        "More fixed points were found than `max_points`; those that come first in "
+        "order are kept. Raise `max_points`."
+    )
+    spike_buffer_full = (
+        "More spikes were fired than `max_spikes`; the first ones are kept, and "
+        "`count` has the true number. Raise `max_spikes`."
+    )
+
+
+def is_concrete(x) -> bool:
+    """Whether a value can be looked at now, that is, is not being traced."""
+    return not isinstance(x, jax.core.Tracer)
+
+
+def worst(*results: RESULTS) -> RESULTS:
+    """The first of the results that is not a success, or success."""
+    first, *rest = results
+    for result in rest:
+        first = RESULTS.where(first == RESULTS.successful, result, first)
+    return first
+
+
+def result_if(bad: Bool[Array, "..."], result: RESULTS) -> RESULTS:
+    """`result` where `bad`, success elsewhere."""
+    return RESULTS.where(bad, result, RESULTS.successful)
+
+
+def raise_if_failed(result: RESULTS) -> None:
+    """Raise the remedy of a failure, if it can be known now.
+
+    Inside `jax.jit` and `jax.vmap` it can't be known: the code travels with the result.
+    """
+    success = result == RESULTS.successful
+    if is_concrete(success) and not success.all():
+        raise RuntimeError(RESULTS[result])

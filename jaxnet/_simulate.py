@@ -1,0 +1,86 @@
+"""The verb that advances a system in time."""
+
+import diffrax
+import equinox as eqx
+import jax.numpy as jnp
+
+from ._adaptive import Adaptive
+from ._method import AbstractMethod, Problem
+from ._prepare import prepare_state, prepare_system
+from ._result import is_concrete, raise_if_failed, result_if, RESULTS, worst
+from ._solution import Solution
+from ._system import AbstractSystem
+from ._tree import check_no_nan, nan_unless
+from ._types import InputValue, Key, RealScalarLike, State
+
+
+def simulate(
+    system: AbstractSystem,
+    y0: State,
+    *,
+    t0: RealScalarLike = 0.0,
+    t1: RealScalarLike,
+    u: InputValue = None,
+    method: AbstractMethod | None = None,
+    save: diffrax.SaveAt | None = None,
+    key: Key | None = None,
+    throw: bool = True,
+) -> Solution:
+    """Advance a system from `t0` to `t1`.
+
+    **Arguments:**
+
+    - `system`: the system.
+    - `y0`: the state at `t0`, in the shape that the system documents.
+    - `t0`, `t1`: (ms).
+    - `u`: the input, a constant or a function of time: sugar for ``Driven(system, u)``.
+    - `method`: `Adaptive()` by default, or `Grid(dt)`.
+    - `save`: what to save, a `jaxnet.SaveAt`; each method says what it saves by default.
+        A function ``fn(t, y, args)`` in it is called with ``args=None``.
+    - `key`: for noise; needed where something is random.
+    - `throw`: whether a failure raises its remedy. Inside `jax.jit` and `jax.vmap` none
+        can be raised, and the code is in `result`.
+
+    **Returns:** a [`jaxnet.Solution`][]. Where a traced parameter or state was bad, `ys`
+    is NaN and `result` says why; under `jax.vmap` the other elements are right.
+
+    **Raises:** `ValueError` for a bad argument that can be seen before the run,
+    `RuntimeError` with the remedy for a failure of the run.
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> population = jn.models.RatePopulation(w=5.0)
+    >>> solution = jn.simulate(population, 0.2, t1=20.0, u=0.5, method=jn.Grid(0.1))
+    >>> round(float(solution.ys[-1]), 4)
+    0.0415
+    ```
+    """
+    method = Adaptive() if method is None else method
+    parts, system_result = prepare_system(system, u)
+    y0, state_result = prepare_state(parts, y0, "y0")
+    input_result = worst(system_result, state_result, _check_times(t0, t1))
+    good = input_result == RESULTS.successful
+    solution = method.solve(Problem(parts, y0, t0, t1, save, key, good))
+    if not is_concrete(good):
+        solution = eqx.tree_at(
+            lambda s: (s.ys, s.result),
+            solution,
+            (nan_unless(good, solution.ys), worst(input_result, solution.result)),
+        )
+    if throw:
+        raise_if_failed(solution.result)
+    return solution
+
+
+def _check_times(t0: RealScalarLike, t1: RealScalarLike) -> RESULTS:
+    not_nan = check_no_nan(t0, "t0", finite=True) & check_no_nan(t1, "t1", finite=True)
+    passes = jnp.asarray(t1) > jnp.asarray(t0)
+    if is_concrete(passes) and not passes:
+        raise ValueError(
+            f"`t1` must be after `t0`, but t0 = {t0} and t1 = {t1}. Integrate forward "
+            "in time."
+        )
+    return worst(
+        result_if(~not_nan, RESULTS.nan_input),
+        result_if(~passes, RESULTS.no_time_passes),
+    )

@@ -1,0 +1,181 @@
+"""What a model is: a flow, and for spiking models a guard, a reset and a receiver."""
+
+import abc
+from collections.abc import Callable
+from typing import TypeAlias
+
+import equinox as eqx
+import jax.numpy as jnp
+import jax.tree_util as jtu
+from jaxtyping import Array, PyTree, Real
+
+from ._parameters import Parametric
+from ._types import InputValue, State
+from .inputs import AbstractInput, as_input, Constant
+
+
+class AbstractSystem(Parametric):
+    r"""A dynamical system $\dot y = f(t, y, u)$ whose array leaves are its parameters.
+
+    A subclass has the parameters as fields (see [`jaxnet.parameter`][]) and gives the
+    vector field. It must be a pure function of its arguments.
+    """
+
+    @abc.abstractmethod
+    def vector_field(self, t: Real[Array, ""], y: State, u: InputValue) -> State:
+        """The derivative of the state.
+
+        **Arguments:**
+
+        - `t`: time (ms).
+        - `y`: the state, any pytree of real arrays.
+        - `u`: the instantaneous input, as the system documents it; `None` for no input.
+
+        **Returns:** the derivative, with the structure and the shapes of `y`.
+        """
+
+
+class AbstractHybridSystem(AbstractSystem):
+    """A system that also jumps: a flow between spikes, and what a spike does.
+
+    A step on a grid is: flow, guard, receive, reset.
+    """
+
+    @abc.abstractmethod
+    def guard(
+        self, t: Real[Array, ""], y: State, u: InputValue
+    ) -> Real[Array, " units"]:
+        """A unit spikes when its entry is positive."""
+
+    @abc.abstractmethod
+    def receive(
+        self,
+        t: Real[Array, ""],
+        y: State,
+        arrivals: Real[Array, " units"],
+        u: InputValue,
+    ) -> State:
+        """The state after spikes have reached their targets; smooth in `arrivals`.
+
+        `arrivals` is 1 where a source's spike arrives, 0 elsewhere.
+        """
+
+    @abc.abstractmethod
+    def reset(
+        self, t: Real[Array, ""], y: State, spikes: Real[Array, " units"], u: InputValue
+    ) -> State:
+        """The state after the reset of the units that fired; smooth in `spikes`.
+
+        `spikes` is 1 where a unit fired, 0 elsewhere.
+        """
+
+
+class Driven(AbstractSystem):
+    """A system with its input, itself a system without one.
+
+    So an input is a parameter like any other: ``lambda s: s.input.value`` names it.
+
+    **Arguments:**
+
+    - `system`: the system that is driven.
+    - `input`: an [`jaxnet.inputs.AbstractInput`][]; a function of time; or a constant.
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> driven = jn.Driven(jn.models.RatePopulation(w=5.0), 0.5)
+    >>> float(driven.input.value)
+    0.5
+    ```
+    """
+
+    system: AbstractSystem
+    input: AbstractInput = eqx.field(converter=as_input)
+
+    def __check_init__(self):
+        if decompose(self.system).is_driven:
+            raise ValueError(
+                "`system` already has an input. Add the two inputs instead: "
+                "`Driven(system, first + second)`."
+            )
+
+    def vector_field(self, t, y, u):
+        if u is not None:
+            raise ValueError("A `Driven` system has its input; `u` must be None.")
+        return self.system.vector_field(t, y, self.input(t))
+
+
+Diffusion: TypeAlias = PyTree[Real[Array, "..."]] | Callable
+
+
+class Noisy(AbstractSystem):
+    r"""A system with white noise, $dy = f\,dt + g\,dW$ in the sense of Ito.
+
+    The noise is diagonal: each entry of the state has a Wiener process of its own.
+
+    **Arguments:**
+
+    - `system`: the system that gives the flow.
+    - `diffusion`: $g$ (units of the state per square root of ms), a tree of numbers
+        that broadcasts to the state (additive noise), or a function ``g(t, y, u)``.
+
+    The analysis of a noisy system is that of its flow.
+    """
+
+    system: AbstractSystem
+    diffusion: Diffusion
+
+    def __check_init__(self):
+        if decompose(self.system).diffusion is not None:
+            raise ValueError(
+                "`system` is already noisy. Give one `Noisy` the square root of the sum "
+                "of the squares."
+            )
+
+    def vector_field(self, t, y, u):
+        return self.system.vector_field(t, y, u)
+
+
+class Parts(eqx.Module):
+    """A system taken apart: its flow, its input, and its noise."""
+
+    flow: AbstractSystem
+    input: AbstractInput
+    diffusion: Diffusion | None
+    is_driven: bool = eqx.field(static=True)
+
+
+def decompose(system: AbstractSystem) -> Parts:
+    """Take `Driven` and `Noisy` off a system, in whatever order they were put on."""
+    input_, diffusion = None, None
+    while isinstance(system, Driven | Noisy):
+        if isinstance(system, Driven):
+            input_ = system.input
+        else:
+            diffusion = system.diffusion
+        system = system.system
+    is_driven = input_ is not None
+    return Parts(system, input_ if is_driven else Constant(None), diffusion, is_driven)
+
+
+def drive(system: AbstractSystem, u: InputValue) -> AbstractSystem:
+    """`Driven(system, u)`, or the system itself where `u` is None."""
+    return system if u is None else Driven(system, u)
+
+
+def is_additive(diffusion: Diffusion) -> bool:
+    """Whether the noise does not depend on the state."""
+    return not callable(diffusion)
+
+
+def diffusion_at(diffusion: Diffusion, t, y: State, u: InputValue) -> State:
+    """The strength of the noise for every entry of the state."""
+    strength = diffusion(t, y, u) if callable(diffusion) else diffusion
+    try:
+        return jtu.tree_map(
+            lambda g, leaf: jnp.broadcast_to(g, jnp.shape(leaf)), strength, y
+        )
+    except ValueError as e:
+        raise ValueError(
+            "`diffusion` must have the structure of the state, and shapes that broadcast "
+            f"to it: {e}"
+        ) from e

@@ -1,0 +1,52 @@
+"""Time in whole steps."""
+
+import equinox as eqx
+import numpy as np
+
+from ._result import is_concrete
+from ._types import RealScalarLike
+
+
+# A run of 10 s at 0.1 ms has 1e5 steps, and (t1 - t0) / dt is off by 1e-11 of a step.
+_WHOLE_STEP_TOLERANCE = 1e-6
+
+
+class TimeGrid(eqx.Module):
+    """The times ``t0 + step * dt`` (ms): counted in whole steps, never summed.
+
+    `reads_ahead` says whether a solver looks at the input after the start of a step.
+    """
+
+    t0: float = eqx.field(static=True)
+    dt: float = eqx.field(static=True)
+    steps: int = eqx.field(static=True)
+    reads_ahead: bool = eqx.field(static=True)
+
+    def time(self, step):
+        return self.t0 + step * self.dt
+
+
+def concrete_float(x: RealScalarLike, name: str, remedy: str) -> float:
+    """A Python float, or a `ValueError` where the value is traced."""
+    if not is_concrete(x):
+        raise ValueError(
+            f"`{name}` must be a concrete number here, but it is traced. {remedy}"
+        )
+    return float(np.asarray(x, dtype=np.float64))
+
+
+def time_grid(
+    t0: RealScalarLike, t1: RealScalarLike, dt: float, *, reads_ahead: bool
+) -> TimeGrid:
+    """The grid from t0 to t1; t1 must be a whole number of steps away."""
+    remedy = (
+        "The number of steps of `Grid` is compiled into the program; use `Adaptive`."
+    )
+    start, end = concrete_float(t0, "t0", remedy), concrete_float(t1, "t1", remedy)
+    steps = round((end - start) / dt)
+    if abs(start + steps * dt - end) > _WHOLE_STEP_TOLERANCE * dt:
+        raise ValueError(
+            f"`t1 - t0` = {end - start} is not a whole number of steps of `dt` = {dt}. "
+            f"Take `t1` = {start + steps * dt}, or another `dt`."
+        )
+    return TimeGrid(start, dt, steps, reads_ahead)

@@ -1,0 +1,109 @@
+"""The leaves of a tree: made arrays once, and looked at once."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.tree_util as jtu
+import numpy as np
+from jaxtyping import Array, Bool, PyTree
+
+from ._result import is_concrete
+
+
+def is_numeric(x) -> bool:
+    """Whether a leaf is a number or an array, traced or not."""
+    return isinstance(x, int | float | complex | np.ndarray | np.generic | jax.Array)
+
+
+def is_inexact(x) -> bool:
+    """Whether a leaf is a floating-point or complex number or array."""
+    return is_numeric(x) and jnp.issubdtype(jnp.result_type(x), jnp.inexact)
+
+
+def as_float_array(x: PyTree) -> PyTree:
+    """Every number and every real array of a tree as an array of the default dtype."""
+
+    def convert(leaf):
+        if not is_numeric(leaf):
+            raise ValueError(f"A parameter must be a number or an array, not {leaf!r}.")
+        if jnp.iscomplexobj(leaf):
+            raise ValueError(
+                f"A parameter must be real, but {leaf!r} is complex. Pass its real and "
+                "its imaginary part as two parameters."
+            )
+        return jnp.asarray(leaf, dtype=float)
+
+    return jtu.tree_map(convert, x)
+
+
+def as_arrays(tree: PyTree) -> PyTree:
+    """Python floats and real arrays as arrays of the default float dtype.
+
+    Integers, Booleans, keys and functions stay what they are. `eqx.tree_at` bypasses
+    the converters of a module, and a Python float would be compiled into the program.
+    """
+
+    def convert(leaf):
+        is_float = isinstance(leaf, float | np.floating) or (
+            eqx.is_array(leaf) and jnp.issubdtype(leaf.dtype, jnp.floating)
+        )
+        return jnp.asarray(leaf, dtype=float) if is_float else leaf
+
+    return jtu.tree_map(convert, tree)
+
+
+def as_state(y: PyTree) -> PyTree:
+    """A state: a list is read as an array, and numbers become floats."""
+    if isinstance(y, list):
+        y = jnp.asarray(y)
+    return as_float_array(y)
+
+
+def all_true(conditions: list[Bool[Array, ""]]) -> Bool[Array, ""]:
+    return jnp.all(jnp.stack([jnp.asarray(True), *conditions]))
+
+
+def check_no_nan(tree: PyTree, name: str, *, finite: bool = False) -> Bool[Array, ""]:
+    """Whether no leaf has a NaN, or whether all are finite.
+
+    A concrete NaN raises a `ValueError` at once. An infinite parameter can make sense
+    (an onset that never comes); an infinite state does not.
+    """
+    conditions = []
+    for path, leaf in jtu.tree_leaves_with_path(tree):
+        if not is_inexact(leaf):
+            continue
+        good = jnp.isfinite(leaf) if finite else ~jnp.isnan(leaf)
+        if is_concrete(good) and not good.all():
+            fault = "NaN or infinite" if finite else "NaN"
+            at = [list(map(int, index)) for index in np.argwhere(~np.asarray(good))]
+            where = f" at index {at[0]}" if jnp.ndim(leaf) else ""
+            raise ValueError(
+                f"`{name}{jtu.keystr(path)}` is {fault}{where}. Look at what made it; "
+                "`jax.config.update('jax_debug_nans', True)` finds the first NaN."
+            )
+        conditions.append(jnp.all(good))
+    return all_true(conditions)
+
+
+def all_finite(tree: PyTree) -> Bool[Array, ""]:
+    """Whether every floating-point entry of a tree is finite."""
+    leaves = [x for x in jtu.tree_leaves(tree) if is_inexact(x)]
+    return all_true([jnp.all(jnp.isfinite(x)) for x in leaves])
+
+
+def nan_unless(good: Bool[Array, ""], tree: PyTree) -> PyTree:
+    """The tree, or NaN in every floating-point leaf."""
+
+    def poison(leaf):
+        return jnp.where(good, leaf, jnp.nan) if is_inexact(leaf) else leaf
+
+    return jtu.tree_map(poison, tree)
+
+
+def same_shapes(a: PyTree, b: PyTree) -> bool:
+    """Whether two trees have one structure, and their leaves one shape each."""
+    if jax.tree.structure(a) != jax.tree.structure(b):
+        return False
+    pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    return all(jnp.shape(x) == jnp.shape(y) for x, y in pairs)

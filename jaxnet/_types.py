@@ -1,0 +1,14 @@
+"""Names for the types that recur in public signatures."""
+
+from typing import TypeAlias
+
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Real
+
+
+FloatScalar: TypeAlias = Float[Array, ""]
+RealScalarLike: TypeAlias = float | int | Real[Array, ""]
+
+# A state and an input are any pytree of arrays: each model documents its own.
+State: TypeAlias = PyTree
+InputValue: TypeAlias = PyTree
+Key: TypeAlias = PRNGKeyArray

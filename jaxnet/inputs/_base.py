@@ -1,0 +1,177 @@
+"""What an input is: a function of time that the grid may also count in steps."""
+
+import abc
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.tree_util as jtu
+from jaxtyping import Array, Float, PyTree, Real
+
+from .._parameters import Parametric
+from .._time_grid import TimeGrid
+from .._tree import as_float_array
+from .._types import InputValue, Key, RealScalarLike
+
+
+class AbstractInput(Parametric):
+    """An input $u(t)$: a function of time, or a process that is defined on a grid.
+
+    On a grid the input is asked by step index and by the fraction of the step, since
+    ``floor(t / dt)`` reads the wrong sample now and then. What it must remember from
+    step to step is its carry.
+
+    ``first + second`` is the sum of two inputs.
+    """
+
+    @abc.abstractmethod
+    def __call__(self, t: Real[Array, ""]) -> InputValue:
+        """The value at time `t` (ms)."""
+
+    @abc.abstractmethod
+    def breakpoints(self) -> Float[Array, " points"]:
+        """The times (ms) at which the input or its slope jumps.
+
+        An adaptive solver steps exactly to them, so that no pulse is stepped over.
+        """
+
+    @abc.abstractmethod
+    def require(self, start: RealScalarLike, end: RealScalarLike) -> None:
+        """Raise if the input is known to have no value between two times (ms)."""
+
+    @abc.abstractmethod
+    def value_shape(self) -> PyTree[jax.ShapeDtypeStruct]:
+        """The shape of the value."""
+
+    @abc.abstractmethod
+    def init(self, grid: TimeGrid, key: Key | None) -> PyTree:
+        """What the input carries at step 0."""
+
+    @abc.abstractmethod
+    def advance(self, carry: PyTree, grid: TimeGrid, step) -> PyTree:
+        """The carry at `step + 1`, from that at `step`."""
+
+    @abc.abstractmethod
+    def on_grid(self, carry: PyTree, grid: TimeGrid, step, fraction) -> InputValue:
+        """The value at ``grid.time(step + fraction)``, with `fraction` in [0, 1]."""
+
+    def __add__(self, other) -> "AbstractInput":
+        return Sum((self, as_input(other)))
+
+    def __radd__(self, other) -> "AbstractInput":
+        return Sum((as_input(other), self))
+
+
+class AbstractFunctionOfTime(AbstractInput):
+    """An input whose value is known at every time."""
+
+    def require(self, start, end):
+        pass
+
+    def value_shape(self):
+        return eqx.filter_eval_shape(self, jnp.zeros(()))
+
+    def init(self, grid, key):
+        return None
+
+    def advance(self, carry, grid, step):
+        return None
+
+    def on_grid(self, carry, grid, step, fraction):
+        return self(grid.time(step + fraction))
+
+
+class Constant(AbstractFunctionOfTime):
+    """The same value at all times.
+
+    **Arguments:**
+
+    - `value`: a number, an array, or a tree of them, as the driven system expects.
+    """
+
+    value: PyTree = eqx.field(converter=as_float_array)
+
+    def __call__(self, t):
+        return self.value
+
+    def breakpoints(self):
+        return jnp.zeros(0)
+
+
+class FunctionOfTime(AbstractFunctionOfTime):
+    """Any smooth function of time (ms), written in JAX.
+
+    An adaptive solver is told of no jumps: for a step or a pulse take
+    [`jaxnet.inputs.Step`][] or [`jaxnet.inputs.Pulse`][].
+    """
+
+    function: Callable[[Real[Array, ""]], InputValue]
+
+    def __call__(self, t):
+        return as_float_array(self.function(t))
+
+    def breakpoints(self):
+        return jnp.zeros(0)
+
+
+class Sum(AbstractInput):
+    """The sum of inputs, which are random independently of one another."""
+
+    terms: tuple[AbstractInput, ...]
+
+    def __check_init__(self):
+        if len(self.terms) == 0:
+            raise ValueError("`terms` is empty: a sum needs at least one input.")
+
+    def __call__(self, t):
+        return _add([term(t) for term in self.terms])
+
+    def breakpoints(self):
+        return jnp.concatenate([term.breakpoints() for term in self.terms])
+
+    def require(self, start, end):
+        for term in self.terms:
+            term.require(start, end)
+
+    def value_shape(self):
+        return eqx.filter_eval_shape(_add, [term.value_shape() for term in self.terms])
+
+    def init(self, grid, key):
+        n = len(self.terms)
+        keys = [None] * n if key is None else list(jax.random.split(key, n))
+        return [term.init(grid, k) for term, k in zip(self.terms, keys, strict=True)]
+
+    def advance(self, carry, grid, step):
+        pairs = zip(self.terms, carry, strict=True)
+        return [term.advance(c, grid, step) for term, c in pairs]
+
+    def on_grid(self, carry, grid, step, fraction):
+        pairs = zip(self.terms, carry, strict=True)
+        return _add([term.on_grid(c, grid, step, fraction) for term, c in pairs])
+
+
+def _add(values: list[InputValue]) -> InputValue:
+    structures = [jtu.tree_structure(v) for v in values]
+    if any(s != structures[0] for s in structures):
+        raise ValueError(
+            f"The terms of a sum must have one structure, but they have {structures}. "
+            "Give each term a value for every part of the input."
+        )
+    return jtu.tree_map(lambda *leaves: sum(leaves), *values)
+
+
+def as_input(u: InputValue) -> AbstractInput:
+    """An input as it is; a function as a function of time; all else as a constant."""
+    if isinstance(u, AbstractInput):
+        return u
+    if callable(u):
+        return FunctionOfTime(u)
+    return Constant(u)
+
+
+def is_constant(u: AbstractInput) -> bool:
+    """Whether an input is known not to vary in time."""
+    if isinstance(u, Sum):
+        return all(is_constant(term) for term in u.terms)
+    return isinstance(u, Constant)

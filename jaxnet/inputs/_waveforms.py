@@ -1,0 +1,124 @@
+"""Inputs that electrophysiologists inject: steps, pulses, ramps and sines."""
+
+import jax.numpy as jnp
+import jax.tree_util as jtu
+from jaxtyping import PyTree
+
+from .._parameters import Parameter, parameter
+from .._types import InputValue
+from ._base import AbstractFunctionOfTime
+
+
+_MS_PER_S = 1000.0
+
+
+class Step(AbstractFunctionOfTime):
+    """`baseline` before `onset`, `value` from then on.
+
+    **Arguments:**
+
+    - `onset`: (ms).
+    - `value`, `baseline`: numbers or trees of arrays that add to each other.
+
+    The derivative with respect to `onset` is zero: the time of a jump is not
+    differentiated.
+    """
+
+    onset: Parameter = parameter()
+    value: PyTree = parameter()
+    baseline: PyTree = parameter(0.0)
+
+    def __call__(self, t):
+        return _between(t >= self.onset, self.baseline, self.value)
+
+    def breakpoints(self):
+        return jnp.stack([self.onset])
+
+
+class Pulse(AbstractFunctionOfTime):
+    """`value` from `onset` for `duration`, `baseline` otherwise.
+
+    **Arguments:**
+
+    - `onset`, `duration`: (ms). The pulse is on where
+        ``onset <= t < onset + duration``.
+    - `value`, `baseline`: numbers or trees of arrays that add to each other.
+
+    The derivatives with respect to `onset` and `duration` are zero: the time of a jump
+    is not differentiated.
+    """
+
+    onset: Parameter = parameter()
+    duration: Parameter = parameter(nonnegative=True)
+    value: PyTree = parameter()
+    baseline: PyTree = parameter(0.0)
+
+    def __call__(self, t):
+        is_on = (t >= self.onset) & (t < self.onset + self.duration)
+        return _between(is_on, self.baseline, self.value)
+
+    def breakpoints(self):
+        return jnp.stack([self.onset, self.onset + self.duration])
+
+
+class Ramp(AbstractFunctionOfTime):
+    """`start` before `onset`, then a straight line that reaches `stop` and stays.
+
+    **Arguments:**
+
+    - `onset`, `duration`: (ms). `duration` must be positive.
+    - `start`, `stop`: numbers or trees of arrays that add to each other.
+    """
+
+    onset: Parameter = parameter()
+    duration: Parameter = parameter(positive=True)
+    stop: PyTree = parameter()
+    start: PyTree = parameter(0.0)
+
+    def __call__(self, t):
+        progress = jnp.clip((t - self.onset) / self.duration, 0.0, 1.0)
+        return _between(progress, self.start, self.stop)
+
+    def breakpoints(self):
+        return jnp.stack([self.onset, self.onset + self.duration])
+
+
+class Sine(AbstractFunctionOfTime):
+    r"""$\text{offset} + \text{amplitude}\,\sin(2\pi f t / 1000 + \text{phase})$.
+
+    **Arguments:**
+
+    - `amplitude`: a number or a tree of arrays.
+    - `frequency`: $f$ (Hz, with the time in ms).
+    - `phase`: (rad).
+    - `offset`: a number or a tree of arrays that adds to `amplitude`.
+    """
+
+    amplitude: PyTree = parameter()
+    frequency: Parameter = parameter(nonnegative=True)
+    phase: Parameter = parameter(0.0)
+    offset: PyTree = parameter(0.0)
+
+    def __call__(self, t):
+        angle = 2 * jnp.pi * self.frequency * t / _MS_PER_S + self.phase
+        crest = jtu.tree_map(
+            jnp.add, _like(self.offset, self.amplitude), self.amplitude
+        )
+        return _between(jnp.sin(angle), self.offset, crest)
+
+    def breakpoints(self):
+        return jnp.zeros(0)
+
+
+def _like(default: PyTree, value: PyTree) -> PyTree:
+    """One number stands for every leaf of the other tree."""
+    if jtu.tree_structure(default) == jtu.tree_structure(0.0):
+        return jtu.tree_map(lambda _: default, value)
+    return default
+
+
+def _between(weight, low: PyTree, high: PyTree) -> InputValue:
+    """``low`` at weight 0, ``high`` at weight 1."""
+    return jtu.tree_map(
+        lambda a, b: (1 - weight) * a + weight * b, _like(low, high), high
+    )

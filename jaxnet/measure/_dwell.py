@@ -1,0 +1,91 @@
+"""How long a bistable system stays in each of its states."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from .._types import RealScalarLike
+
+
+class TwoStates(eqx.Module):
+    """A trajectory read as two states, `up` and down.
+
+    **Attributes:**
+
+    - `up`: whether the system is up.
+    - `known`: false until one of the thresholds is first crossed.
+    """
+
+    up: Bool[Array, " time"]
+    known: Bool[Array, " time"]
+
+
+class DwellTimes(eqx.Module):
+    """The time that was spent in each state, and how often it was left.
+
+    **Attributes:**
+
+    - `time_up`, `time_down`: total time in the state (ms).
+    - `exits_up`, `exits_down`: how often the state was left.
+
+    The mean dwell time is their ratio, over many trials the ratio of the sums: see
+    [`jaxnet.measure.pooled_mean`][].
+    """
+
+    time_up: Float[Array, "..."]
+    exits_up: Int[Array, "..."]
+    time_down: Float[Array, "..."]
+    exits_down: Int[Array, "..."]
+
+
+def hysteresis(below: Bool[Array, " time"], above: Bool[Array, " time"]) -> TwoStates:
+    """Read a trajectory as two states, with two thresholds.
+
+    The system goes down where it is `below` the lower threshold, up where it is `above`
+    the upper one, and stays what it was in between.
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> import jax.numpy as jnp
+    >>> x = jnp.array([0.5, 0.9, 0.5, 0.1, 0.5])
+    >>> states = jn.measure.hysteresis(x < 0.2, x > 0.7)
+    >>> states.up.tolist(), states.known.tolist()
+    ([False, True, True, False, False], [False, True, True, True, True])
+    ```
+    """
+    steps = jnp.arange(len(below))
+    last_crossing = jax.lax.cummax(jnp.where(below | above, steps, -1))
+    known = last_crossing >= 0
+    return TwoStates(up=known & above[last_crossing], known=known)
+
+
+def dwell_times(states: TwoStates, dt: RealScalarLike) -> DwellTimes:
+    """Total times and exits of both states.
+
+    **Arguments:**
+
+    - `states`: sampled every `dt` (ms).
+    """
+    up, down = states.up & states.known, ~states.up & states.known
+    return DwellTimes(
+        time_up=dt * jnp.sum(up).astype(float),
+        exits_up=jnp.sum(up[:-1] & down[1:]),
+        time_down=dt * jnp.sum(down).astype(float),
+        exits_down=jnp.sum(down[:-1] & up[1:]),
+    )
+
+
+def pooled_mean(
+    time: Float[Array, " trials"], exits: Int[Array, " trials"]
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """The mean dwell time over independent trials, and its standard error (ms).
+
+    The ratio of the sums; its error is that of a ratio estimator (Cochran, Sampling
+    Techniques, 1977, section 2.11).
+    """
+    total = jnp.sum(exits)
+    mean = jnp.sum(time) / total
+    n = len(time)
+    spread = jnp.sum((time - mean * exits) ** 2) * n / (n - 1)
+    return mean, jnp.sqrt(spread) / total
