@@ -76,11 +76,11 @@ class Adaptive(AbstractMethod):
 
     def controller(self, problem: Problem) -> diffrax.AbstractStepSizeController:
         controller = self.stepsize_controller
-        if self._has_fixed_steps:
-            return controller
         if controller is None:
             rtol, atol = _TOLERANCES[jnp.dtype(float).name]
             controller = diffrax.PIDController(rtol=rtol, atol=atol)
+        if not isinstance(controller, diffrax.AbstractAdaptiveStepSizeController):
+            return controller
         jumps = jax.lax.stop_gradient(problem.parts.input.breakpoints())
         if jumps.size == 0:
             return controller
@@ -88,7 +88,7 @@ class Adaptive(AbstractMethod):
 
     def terms(self, problem: Problem, t0, t1) -> diffrax.AbstractTerm:
         flow = diffrax.ODETerm(_flow)
-        if problem.parts.diffusion is None:
+        if problem.key is None or self.dt0 is None or problem.parts.diffusion is None:
             return flow
         path = diffrax.VirtualBrownianTree(
             t0,
@@ -114,9 +114,7 @@ class Adaptive(AbstractMethod):
                 "`diffrax.Euler()` with `diffrax.ConstantStepSize()`, or `Grid(dt)`."
             )
         if self.dt0 is None:
-            raise ValueError(
-                "`dt0` is missing: a noisy system needs a first step (ms)."
-            )
+            raise ValueError("`dt0` is missing: a noisy system needs a first step (ms).")
         adequate = additive and isinstance(self.solver, _ADAPTIVE_SDE_SOLVERS)
         if not (self._has_fixed_steps or adequate):
             raise ValueError(

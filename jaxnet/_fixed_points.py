@@ -129,8 +129,8 @@ def fixed_points(
         max_points=max_points,
         max_steps=max_steps,
     )
-    t = jnp.asarray(frozen_time(parts, t), float)
-    return search(parts, starts, t, worst(input_result, start_result))
+    time = frozen_time(parts, t)
+    return search(parts, starts, time, worst(input_result, start_result))
 
 
 def _prepare_starts(parts: Parts, starts: State) -> tuple[State, RESULTS]:
@@ -172,9 +172,7 @@ class _Search(eqx.Module):
         first = jtu.tree_map(lambda x: x[0], starts)
         _, unravel = ravel_pytree(first)
         field = flat_field(flow_field(parts, t), unravel)
-        fixed = flat_field(
-            flow_field(_stop_gradient(parts), _stop_gradient(t)), unravel
-        )
+        fixed = flat_field(flow_field(_stop_gradient(parts), _stop_gradient(t)), unravel)
         vectors = _stop_gradient(jax.vmap(lambda y: ravel_pytree(y)[0])(starts))
 
         found, converged = self._newton(fixed, vectors)
@@ -183,9 +181,7 @@ class _Search(eqx.Module):
         valid, count = valid & good, jnp.where(good, count, 0)
 
         x = jax.vmap(lambda x, ok: _as_root(field, x, ok))(rows, valid)
-        spectrum = jax.vmap(lambda x: _small_linear.eigenvalues(jax.jacfwd(field)(x)))(
-            x
-        )
+        spectrum = jax.vmap(lambda x: _small_linear.eigenvalues(jax.jacfwd(field)(x)))(x)
         overflow = count > self.max_points
         search_result = worst(
             result_if(count == 0, RESULTS.no_fixed_point),
@@ -288,6 +284,4 @@ def _size(vectors: Float[Array, "rows n"]) -> Float[Array, " rows"]:
 
 
 def _stop_gradient(tree):
-    return jtu.tree_map(
-        lambda x: jax.lax.stop_gradient(x) if eqx.is_array(x) else x, tree
-    )
+    return jtu.tree_map(lambda x: jax.lax.stop_gradient(x) if eqx.is_array(x) else x, tree)

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from ._method import AbstractMethod, Problem
 from ._random import normal_like, require_key
-from ._result import result_if, RESULTS, worst
+from ._result import result_if, RESULTS, SUCCESS, worst
 from ._runge_kutta import runge_kutta_step, SOLVERS, Tableau, tableau_of
 from ._solution import Solution, Spikes
 from ._system import AbstractHybridSystem, diffusion_at, Parts
@@ -69,9 +69,7 @@ class Grid(AbstractMethod):
 
 
 @eqx.filter_jit
-def _run(
-    method: Grid, problem: Problem, grid: TimeGrid, what: "_WhatToSave"
-) -> Solution:
+def _run(method: Grid, problem: Problem, grid: TimeGrid, what: "_WhatToSave") -> Solution:
     step = _Step(problem.parts, tableau_of(method.solver), grid)
 
     def save(carry: _Carry) -> PyTree:
@@ -129,9 +127,7 @@ def _what_to_save(save: diffrax.SaveAt | None, steps: int) -> _WhatToSave:
     every = sub.steps or steps + 1
     blocks, rest = divmod(steps, every)
     is_saved_anyway = (rest == 0) and (blocks > 0)
-    return _WhatToSave(
-        every, blocks, rest, sub.t0, sub.t1 and not is_saved_anyway, sub.fn
-    )
+    return _WhatToSave(every, blocks, rest, sub.t0, sub.t1 and not is_saved_anyway, sub.fn)
 
 
 def _row(tree: PyTree) -> PyTree:
@@ -167,7 +163,7 @@ class _SpikeLog(eqx.Module):
 
 def _spike_result(spikes: Spikes | None) -> RESULTS:
     if spikes is None:
-        return RESULTS.successful
+        return SUCCESS
     return result_if(spikes.count > spikes.valid.size, RESULTS.spike_buffer_full)
 
 
@@ -189,9 +185,13 @@ class _Step(eqx.Module):
     grid: TimeGrid
 
     def init(self, y0: State, key: Key | None, max_spikes: int) -> _Carry:
-        input_key, noise_key = (None, None) if key is None else jax.random.split(key)
+        input_key = noise_key = None
         if self.parts.diffusion is not None:
             require_key(key, "a `Noisy` system")
+        if key is not None:
+            input_key, noise_key = jax.random.split(key)
+        if self.parts.diffusion is None:
+            noise_key = None
         log = None
         if isinstance(self.parts.flow, AbstractHybridSystem):
             empty = jnp.zeros(max_spikes, int)
@@ -211,11 +211,11 @@ class _Step(eqx.Module):
             carry.y,
             self.grid.dt,
         )
-        if self.parts.diffusion is not None:
-            y = jtu.tree_map(jnp.add, y, self._noise(carry))
-        log = carry.log
-        if log is not None:
-            y, fired = self._spike(carry, y)
+        flow, log = self.parts.flow, carry.log
+        if carry.noise_key is not None:
+            y = jtu.tree_map(jnp.add, y, self._noise(carry, carry.noise_key))
+        if log is not None and isinstance(flow, AbstractHybridSystem):
+            y, fired = self._spike(flow, carry, y)
             log = log.add(fired, carry.step + 1)
         return _Carry(
             step=carry.step + 1,
@@ -234,16 +234,15 @@ class _Step(eqx.Module):
         t, u = self._time_and_input(carry, fraction)
         return self.parts.flow.vector_field(t, y, u)
 
-    def _noise(self, carry: _Carry) -> State:
+    def _noise(self, carry: _Carry, key: Key) -> State:
         t, u = self._time_and_input(carry, 0.0)
         strength = diffusion_at(self.parts.diffusion, t, carry.y, u)
-        normals = normal_like(carry.y, jax.random.fold_in(carry.noise_key, carry.step))
-        return jtu.tree_map(
-            lambda g, z: g * math.sqrt(self.grid.dt) * z, strength, normals
-        )
+        normals = normal_like(carry.y, jax.random.fold_in(key, carry.step))
+        return jtu.tree_map(lambda g, z: g * math.sqrt(self.grid.dt) * z, strength, normals)
 
-    def _spike(self, carry: _Carry, y: State) -> tuple[State, Array]:
-        flow = self.parts.flow
+    def _spike(
+        self, flow: AbstractHybridSystem, carry: _Carry, y: State
+    ) -> tuple[State, Array]:
         # The input of the step: the one at its end belongs to the next step.
         _, u = self._time_and_input(carry, 0.0)
         t = jnp.asarray(self.grid.time(carry.step + 1), float)

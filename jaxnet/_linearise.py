@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Bool, Complex, Float
+from jaxtyping import Array, Bool, Complex, Float, Real
 
 from . import _small_linear
 from ._prepare import prepare_state, prepare_system
@@ -85,20 +85,18 @@ def classify(
     return Stability(jnp.all(falls), kind, eigenvalues)
 
 
-def frozen_time(parts: Parts, t: RealScalarLike | None) -> RealScalarLike:
+def frozen_time(parts: Parts, t: RealScalarLike | None) -> Real[Array, ""]:
     """The time at which a flow is looked at; it must be said if the input varies."""
-    if t is not None:
-        return t
-    if not is_constant(parts.input):
+    if t is None and not is_constant(parts.input):
         raise ValueError(
             f"The input, a `{type(parts.input).__name__}`, varies in time, so there are "
             "no fixed points to linearise around. Pass `t=` to freeze it at a time, or "
             "a constant `u=`."
         )
-    return 0.0
+    return jnp.asarray(0.0 if t is None else t, float)
 
 
-def flow_field(parts: Parts, t: RealScalarLike) -> Callable[[State], State]:
+def flow_field(parts: Parts, t: Real[Array, ""]) -> Callable[[State], State]:
     """The vector field as a function of the state alone; noise is left out."""
     return lambda y: parts.flow.vector_field(t, y, parts.input(t))
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any, TYPE_CHECKING, TypeAlias
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -14,7 +14,13 @@ from ._result import is_concrete
 from ._tree import all_true, as_float_array, check_no_nan, is_numeric
 
 
-Parameter: TypeAlias = Float[Array, "..."]
+if TYPE_CHECKING:
+    # A converter takes any number, which a type checker does not see.
+    Parameter: TypeAlias = Any
+    ScalarParameter: TypeAlias = Any
+else:
+    Parameter: TypeAlias = Float[Array, "..."]
+    ScalarParameter: TypeAlias = Float[Array, ""]
 
 _POSITIVE = "positive"
 _NONNEGATIVE = "nonnegative"

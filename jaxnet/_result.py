@@ -1,11 +1,11 @@
 """How a computation ended, as a code whose message is the remedy."""
 
 import diffrax
-import jax
+from jax.core import Tracer
 from jaxtyping import Array, Bool
 
 
-class RESULTS(diffrax.RESULTS):
+class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
     """How a computation ended. Every message says what to do about it.
 
     The codes of diffrax, optimistix and lineax are among them. A code is compared with
@@ -52,22 +52,26 @@ class RESULTS(diffrax.RESULTS):
     )
 
 
+# A type checker takes an entry of an enumeration for a literal.
+SUCCESS: RESULTS = RESULTS.successful  # pyright: ignore[reportAssignmentType]
+
+
 def is_concrete(x) -> bool:
     """Whether a value can be looked at now, that is, is not being traced."""
-    return not isinstance(x, jax.core.Tracer)
+    return not isinstance(x, Tracer)
 
 
 def worst(*results: RESULTS) -> RESULTS:
     """The first of the results that is not a success, or success."""
     first, *rest = results
     for result in rest:
-        first = RESULTS.where(first == RESULTS.successful, result, first)
+        first = RESULTS.where(first == SUCCESS, result, first)
     return first
 
 
 def result_if(bad: Bool[Array, "..."], result: RESULTS) -> RESULTS:
     """`result` where `bad`, success elsewhere."""
-    return RESULTS.where(bad, result, RESULTS.successful)
+    return RESULTS.where(bad, result, SUCCESS)
 
 
 def raise_if_failed(result: RESULTS) -> None:
@@ -75,6 +79,6 @@ def raise_if_failed(result: RESULTS) -> None:
 
     Inside `jax.jit` and `jax.vmap` it can't be known: the code travels with the result.
     """
-    success = result == RESULTS.successful
+    success = result == SUCCESS
     if is_concrete(success) and not success.all():
         raise RuntimeError(RESULTS[result])

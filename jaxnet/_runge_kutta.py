@@ -34,7 +34,9 @@ def tableau_of(solver: diffrax.AbstractSolver) -> Tableau:
     """The coefficients of one of `SOLVERS`, without stages that the result ignores."""
     if isinstance(solver, diffrax.Euler):
         return Tableau((), (), (1.0,))
+    assert isinstance(solver, diffrax.AbstractERK)
     tableau = solver.tableau
+    assert isinstance(tableau, diffrax.ButcherTableau)
     needed = int(np.flatnonzero(tableau.b_sol).max())
     return Tableau(
         tuple(tableau.c[:needed].tolist()),
@@ -68,9 +70,7 @@ def runge_kutta_step(
     return _advance(y, dt, tableau.b, slopes)
 
 
-def _advance(
-    y: State, dt: float, weights: tuple[float, ...], slopes: list[State]
-) -> State:
+def _advance(y: State, dt: float, weights: tuple[float, ...], slopes: list[State]) -> State:
     """``y + dt * sum(weights * slopes)``, without the terms whose weight is zero."""
     used = [(w, k) for w, k in zip(weights, slopes, strict=True) if w != 0]
 

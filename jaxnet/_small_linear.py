@@ -9,9 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float
 
 
-def solve(
-    matrix: Float[Array, "n n"], vector: Float[Array, " n"]
-) -> Float[Array, " n"]:
+def solve(matrix: Float[Array, "n n"], vector: Float[Array, " n"]) -> Float[Array, " n"]:
     """The solution of a linear system; not finite where the matrix is singular."""
     n = vector.size
     if n == 1:
@@ -47,6 +45,4 @@ def _eigenvalues_2x2(matrix: Float[Array, "2 2"]) -> Complex[Array, " 2"]:
     root = jnp.where(is_double, 0.0, root)
     real = jnp.where(discriminant > 0, root, 0.0)
     imag = jnp.where(discriminant < 0, root, 0.0)
-    return jax.lax.complex(
-        jnp.stack([mean + real, mean - real]), jnp.stack([imag, -imag])
-    )
+    return jax.lax.complex(jnp.stack([mean + real, mean - real]), jnp.stack([imag, -imag]))

@@ -42,9 +42,7 @@ class AbstractHybridSystem(AbstractSystem):
     """
 
     @abc.abstractmethod
-    def guard(
-        self, t: Real[Array, ""], y: State, u: InputValue
-    ) -> Real[Array, " units"]:
+    def guard(self, t: Real[Array, ""], y: State, u: InputValue) -> Real[Array, " units"]:
         """A unit spikes when its entry is positive."""
 
     @abc.abstractmethod

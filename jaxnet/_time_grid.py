@@ -39,9 +39,7 @@ def time_grid(
     t0: RealScalarLike, t1: RealScalarLike, dt: float, *, reads_ahead: bool
 ) -> TimeGrid:
     """The grid from t0 to t1; t1 must be a whole number of steps away."""
-    remedy = (
-        "The number of steps of `Grid` is compiled into the program; use `Adaptive`."
-    )
+    remedy = "The number of steps of `Grid` is compiled into the program; use `Adaptive`."
     start, end = concrete_float(t0, "t0", remedy), concrete_float(t1, "t1", remedy)
     steps = round((end - start) / dt)
     if abs(start + steps * dt - end) > _WHOLE_STEP_TOLERANCE * dt:

@@ -2,10 +2,9 @@
 
 from typing import TypeAlias
 
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree, Real
+from jaxtyping import Array, PRNGKeyArray, PyTree, Real
 
 
-FloatScalar: TypeAlias = Float[Array, ""]
 RealScalarLike: TypeAlias = float | int | Real[Array, ""]
 
 # A state and an input are any pytree of arrays: each model documents its own.

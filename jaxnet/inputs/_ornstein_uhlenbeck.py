@@ -26,9 +26,7 @@ class AbstractOrnsteinUhlenbeck(AbstractInput):
     tau: Parameter = parameter(positive=True)
 
     @abc.abstractmethod
-    def coefficients(
-        self, dt: float
-    ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    def coefficients(self, dt: float) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
         """The decay a and the strength b of one step."""
 
     def __call__(self, t):

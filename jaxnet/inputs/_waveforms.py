@@ -101,9 +101,7 @@ class Sine(AbstractFunctionOfTime):
 
     def __call__(self, t):
         angle = 2 * jnp.pi * self.frequency * t / _MS_PER_S + self.phase
-        crest = jtu.tree_map(
-            jnp.add, _like(self.offset, self.amplitude), self.amplitude
-        )
+        crest = jtu.tree_map(jnp.add, _like(self.offset, self.amplitude), self.amplitude)
         return _between(jnp.sin(angle), self.offset, crest)
 
     def breakpoints(self):
@@ -119,6 +117,4 @@ def _like(default: PyTree, value: PyTree) -> PyTree:
 
 def _between(weight, low: PyTree, high: PyTree) -> InputValue:
     """``low`` at weight 0, ``high`` at weight 1."""
-    return jtu.tree_map(
-        lambda a, b: (1 - weight) * a + weight * b, _like(low, high), high
-    )
+    return jtu.tree_map(lambda a, b: (1 - weight) * a + weight * b, _like(low, high), high)

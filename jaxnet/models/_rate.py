@@ -4,17 +4,14 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._parameters import parameter
+from .._parameters import parameter, ScalarParameter
 from .._system import AbstractSystem
-from .._types import FloatScalar
 from ..transfer import AbstractTransferFunction, Sigmoid, Tanh
 
 
 def _require_shape(y: Float[Array, "..."], shape: tuple[int, ...], name: str) -> None:
     if jnp.shape(y) != shape:
-        raise ValueError(
-            f"the state of `{name}` has the shape {shape}, not {jnp.shape(y)}"
-        )
+        raise ValueError(f"the state of `{name}` has the shape {shape}, not {jnp.shape(y)}")
 
 
 def _plus_input(drive: Float[Array, "..."], u) -> Float[Array, "..."]:
@@ -46,8 +43,8 @@ class RatePopulation(AbstractSystem):
     ```
     """
 
-    w: FloatScalar = parameter(0.0)
-    tau: FloatScalar = parameter(1.0, positive=True)
+    w: ScalarParameter = parameter(0.0)
+    tau: ScalarParameter = parameter(1.0, positive=True)
     transfer: AbstractTransferFunction = eqx.field(default_factory=Sigmoid)
 
     def vector_field(self, t, y, u):
@@ -83,12 +80,12 @@ class WilsonCowan(AbstractSystem):
     ```
     """
 
-    w_ee: FloatScalar = parameter(9.0)
-    w_ei: FloatScalar = parameter(4.0)
-    w_ie: FloatScalar = parameter(13.0)
-    w_ii: FloatScalar = parameter(11.0)
-    tau_e: FloatScalar = parameter(1.0, positive=True)
-    tau_i: FloatScalar = parameter(2.0, positive=True)
+    w_ee: ScalarParameter = parameter(9.0)
+    w_ei: ScalarParameter = parameter(4.0)
+    w_ie: ScalarParameter = parameter(13.0)
+    w_ii: ScalarParameter = parameter(11.0)
+    tau_e: ScalarParameter = parameter(1.0, positive=True)
+    tau_i: ScalarParameter = parameter(2.0, positive=True)
     transfer_e: AbstractTransferFunction = eqx.field(
         default_factory=lambda: Sigmoid(a=1.2, theta=2.8)
     )
