@@ -1,0 +1,59 @@
+"""What an experiment returns: its claims, each with a verdict, and its figures."""
+
+import dataclasses
+import math
+
+from matplotlib.figure import Figure
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """A statement, what was expected and what came out."""
+
+    statement: str
+    expected: str
+    got: str
+    holds: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """The claims and the figures of an experiment, each figure under its name."""
+
+    claims: list[Claim]
+    figures: dict[str, Figure]
+
+
+def close(statement: str, expected: float, got: float, tolerance: float) -> Claim:
+    """A claim that two numbers agree to an absolute tolerance."""
+    digits = max(0, math.ceil(-math.log10(tolerance)) + 1)
+    return Claim(
+        statement,
+        f"{float(expected):.{digits}f} ± {tolerance:.0e}",
+        f"{float(got):.{digits}f}",
+        bool(abs(float(got) - float(expected)) <= tolerance),
+    )
+
+
+def agrees(
+    statement: str, expected: float, expected_error: float, got: float, got_error: float
+) -> Claim:
+    """A claim that two estimates agree within three combined standard errors."""
+    return Claim(
+        statement,
+        f"{expected:.2f} ± {expected_error:.2f}",
+        f"{float(got):.2f} ± {float(got_error):.2f}",
+        bool(
+            abs(float(got) - expected) <= 3 * math.hypot(expected_error, float(got_error))
+        ),
+    )
+
+
+def equal(statement: str, expected: object, got: object) -> Claim:
+    """A claim that something is exactly so."""
+    return Claim(statement, str(expected), str(got), bool(expected == got))
+
+
+def below(statement: str, bound: float, got: float) -> Claim:
+    """A claim that an error stays below a bound."""
+    return Claim(statement, f"< {bound:.0e}", f"{float(got):.1e}", bool(float(got) < bound))
