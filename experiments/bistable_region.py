@@ -47,8 +47,8 @@ def main(*, quick: bool, seed: int) -> Report:
     cusp = (4 / A, float(folds(4 / A * (1 + 1e-15))[0]))
     ax.plot(*cusp, "ko", markersize=4)
     ax.annotate("cusp", cusp, (2.2, 1.5), arrowprops={"arrowstyle": "-", "lw": 0.6})
-    ax.text(6.05, 0.35, "three fixed\npoints", ha="center")
-    ax.text(1.6, 0.3, "one")
+    ax.text(6.1, 0.12, "three fixed\npoints", ha="center", color="white")
+    ax.text(1.6, 0.3, "one fixed point")
     ax.set(xlabel="weight w", ylabel="input I (a.u.)", ylim=(0, 3), xlim=(1, 7))
     ax.legend(loc="upper right")
 

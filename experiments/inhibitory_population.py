@@ -33,7 +33,7 @@ def main(*, quick: bool, seed: int) -> Report:
         axes[0].plot(run.ts, run.ys, label=f"w = {w:.0f}")
         axes[1].plot(u, rates)
         axes[2].plot(u, slopes)
-    axes[0].legend()
+    fig.legend(loc="outside right upper")
     axes[0].set(title="I = 5", xlabel="time t (ms)", ylabel="rate r (a.u.)")
     axes[1].set(title="fixed point", xlabel="input I (a.u.)", ylabel="rate r (a.u.)")
     axes[2].set(title="its eigenvalue", xlabel="input I (a.u.)", ylabel="λ (1/ms)")

@@ -151,7 +151,9 @@ def main(*, quick: bool, seed: int) -> Report:
         bins = np.linspace(0, 5 * mean, 40)
         ax.hist(lengths, bins, density=True, alpha=0.5)
         ax.plot(
-            bins, np.exp(-bins / mean) / mean, label=f"exponential,\nmean {mean:.1f} ms"
+            bins,
+            np.exp(-bins / mean) / mean,
+            label=f"exponential, mean of\ncompleted stays {mean:.1f} ms",
         )
         ax.set(xlabel=f"time in the {label} state (ms)", yscale="log")
         ax.legend()

@@ -24,7 +24,7 @@ def main(*, quick: bool, seed: int) -> Report:
     starts = jn.lattice((0.0, 0.0), (1.0, 1.0), 21)
     points = jn.fixed_points(model, starts)
 
-    fig, ax = plt.subplots(figsize=(3.5, 3.0))
+    fig, ax = plt.subplots(figsize=(4.6, 3.0))
     x = np.linspace(-0.02, 1.0, 201)
     jn.plot.phase_plane(ax, model, x, x, labels=(r"$\dot r_E = 0$", r"$\dot r_I = 0$"))
     inits = jnp.array([[0.33, 0.15], [0.33, 0.2], [0.6, 0.9], [0.9, 0.1]])

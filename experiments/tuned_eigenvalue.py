@@ -1,0 +1,72 @@
+"""Weight and input tuned by gradients until the low state decays at a chosen rate."""
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+import optax
+
+import jaxnet as jn
+
+from ._report import below, close, Report
+
+
+STARTS = jnp.linspace(0.0, 1.0, 17)
+ADAM = optax.adam(0.02)
+TARGETS = jnp.linspace(-0.9, -0.1, 100)
+
+
+def driven(params):
+    return jn.Driven(jn.models.RatePopulation(w=params["w"]), params["I"])
+
+
+def eigenvalue(params):
+    return jn.fixed_points(driven(params), STARTS, max_points=3).eigenvalues[0, 0].real
+
+
+def tune(target):
+    def step(carry, _):
+        params, state = carry
+        loss = lambda p: (eigenvalue(p) - target) ** 2
+        updates, state = ADAM.update(jax.grad(loss)(params), state)
+        return (optax.apply_updates(params, updates), state), eigenvalue(params)
+
+    start = {"w": jnp.array(5.0), "I": jnp.array(0.5)}
+    (params, _), history = jax.lax.scan(step, (start, ADAM.init(start)), length=1000)
+    return params, history
+
+
+def measured_decay(params):
+    """The rate at which a small disturbance of the low state decays (1/ms)."""
+    low = jn.fixed_points(driven(params), STARTS, max_points=3).y[0]
+    run = jn.simulate(driven(params), low + 1e-6, t1=5.0, save=jn.SaveAt(t1=True))
+    return jnp.log((run.ys[-1] - low) / 1e-6) / 5.0
+
+
+def main(*, quick: bool, seed: int) -> Report:
+    one, history = jax.jit(tune)(-0.3)
+    many, _ = jax.jit(jax.vmap(tune))(TARGETS)
+    errors = np.abs(jax.vmap(eigenvalue)(many) - TARGETS)
+    decays = jax.jit(jax.vmap(measured_decay))(many)
+
+    fig, axes = plt.subplots(1, 2, figsize=(5.6, 2.5))
+    axes[0].plot(history[:300])
+    axes[0].axhline(-0.3, color="0.5", lw=0.8, ls="--", label="target")
+    axes[0].set(xlabel="step", ylabel="eigenvalue λ (1/ms)")
+    axes[0].legend()
+    dots = axes[1].scatter(many["w"], many["I"], c=TARGETS, s=8, cmap="viridis")
+    axes[1].plot(5.0, 0.5, "k+", label="start")
+    axes[1].set(xlabel="weight w", ylabel="input I (a.u.)")
+    axes[1].legend()
+    fig.colorbar(dots, label="target λ (1/ms)")
+    claims = [
+        close("eigenvalue after tuning to -0.3 (1/ms)", -0.3, eigenvalue(one), 1e-8),
+        close("decay in a simulation of it (1/ms)", -0.3, measured_decay(one), 1e-5),
+        below("100 targets in one call, largest error (1/ms)", 1e-6, errors.max()),
+        below(
+            "their decay in simulations, largest error",
+            1e-3,
+            np.abs(decays - TARGETS).max(),
+        ),
+    ]
+    return Report(claims, {"tuned_eigenvalue": fig})
