@@ -112,8 +112,8 @@ assert abs(slope - 5.0 * curvature * (1 + 5.0 * dr_du)) < 1e-12
 
 # %% [markdown]
 # The derivative says by how much the input must rise for the low state to forget a fifth
-# more slowly: a Newton step on λ. A few of them lead there. (Ask for half the speed, and the
-# first step leads past the fold, where there is no low state any more.)
+# more slowly: a Newton step on λ. A few of them lead there. (Ask for half the speed, and
+# the first step leads past the fold, where there is no low state any more.)
 
 # %%
 target, u = 0.8 * low_eigenvalue(0.5), jnp.array(0.5)
