@@ -225,7 +225,9 @@ class _Step(eqx.Module):
             log=log,
         )
 
-    def _time_and_input(self, carry: _Carry, fraction) -> tuple[Float, InputValue]:
+    def _time_and_input(
+        self, carry: _Carry, fraction
+    ) -> tuple[Float[Array, ""], InputValue]:
         grid = self.grid
         u = self.parts.input.on_grid(carry.input, grid, carry.step, fraction)
         return jnp.asarray(grid.time(carry.step + fraction), float), u

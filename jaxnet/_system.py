@@ -10,6 +10,7 @@ import jax.tree_util as jtu
 from jaxtyping import Array, PyTree, Real
 
 from ._parameters import Parametric
+from ._tree import as_float_array
 from ._types import InputValue, State
 from .inputs import AbstractInput, as_input, Constant
 
@@ -105,6 +106,10 @@ class Driven(AbstractSystem):
 Diffusion: TypeAlias = PyTree[Real[Array, "..."]] | Callable
 
 
+def _as_diffusion(diffusion: Diffusion) -> Diffusion:
+    return diffusion if callable(diffusion) else as_float_array(diffusion)
+
+
 class Noisy(AbstractSystem):
     r"""A system with white noise, $dy = f\,dt + g\,dW$ in the sense of Ito.
 
@@ -120,7 +125,7 @@ class Noisy(AbstractSystem):
     """
 
     system: AbstractSystem
-    diffusion: Diffusion
+    diffusion: Diffusion = eqx.field(converter=_as_diffusion)
 
     def __check_init__(self):
         if decompose(self.system).diffusion is not None:
