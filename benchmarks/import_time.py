@@ -16,7 +16,8 @@ def import_seconds(module: str) -> float:
 
 
 def main() -> list[Ratio]:
-    import_seconds("jaxnet"), import_seconds("diffrax")
+    for module in ("jaxnet", "diffrax"):
+        import_seconds(module)
     pairs = [(import_seconds("jaxnet"), import_seconds("diffrax")) for _ in range(RUNS)]
     ratio = statistics.median(ours / theirs for ours, theirs in pairs)
     ours, theirs = (statistics.median(times) for times in zip(*pairs, strict=True))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import SupportsFloat
 
 from matplotlib.figure import Figure
 
@@ -24,7 +25,9 @@ class Report:
     figures: dict[str, Figure]
 
 
-def close(statement: str, expected: float, got: float, tolerance: float) -> Claim:
+def close(
+    statement: str, expected: SupportsFloat, got: SupportsFloat, tolerance: float
+) -> Claim:
     """A claim that two numbers agree to an absolute tolerance."""
     digits = max(0, math.ceil(-math.log10(tolerance)) + 1)
     return Claim(
@@ -36,7 +39,11 @@ def close(statement: str, expected: float, got: float, tolerance: float) -> Clai
 
 
 def agrees(
-    statement: str, expected: float, expected_error: float, got: float, got_error: float
+    statement: str,
+    expected: float,
+    expected_error: float,
+    got: SupportsFloat,
+    got_error: SupportsFloat,
 ) -> Claim:
     """A claim that two estimates agree within three combined standard errors."""
     return Claim(
@@ -54,6 +61,6 @@ def equal(statement: str, expected: object, got: object) -> Claim:
     return Claim(statement, str(expected), str(got), bool(expected == got))
 
 
-def below(statement: str, bound: float, got: float) -> Claim:
+def below(statement: str, bound: float, got: SupportsFloat) -> Claim:
     """A claim that an error stays below a bound."""
     return Claim(statement, f"< {bound:.0e}", f"{float(got):.1e}", bool(float(got) < bound))

@@ -16,7 +16,7 @@ from ._linearise import classify, flat_field, flow_field, frozen_time, Stability
 from ._prepare import fit_state, prepare_system
 from ._result import is_concrete, result_if, RESULTS, worst
 from ._system import AbstractSystem, Parts
-from ._tree import as_state, nan_unless, same_shapes
+from ._tree import as_float_array, nan_unless, same_shapes
 from ._types import InputValue, RealScalarLike, State
 
 
@@ -135,7 +135,7 @@ def fixed_points(
 
 def _prepare_starts(parts: Parts, starts: State) -> tuple[State, RESULTS]:
     """The starts in the structure of the state, and whether one of them is finite."""
-    starts = as_state(starts)
+    starts = as_float_array(starts)
     lengths = {x.shape[0] if x.ndim else 0 for x in jtu.tree_leaves(starts)}
     if len(lengths) != 1 or lengths == {0}:
         raise ValueError(

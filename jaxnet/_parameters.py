@@ -28,6 +28,12 @@ _DOMAIN = "jaxnet_domain"
 _IN_DOMAIN = {_POSITIVE: lambda x: x > 0, _NONNEGATIVE: lambda x: x >= 0}
 
 
+def _as_parameter(x: PyTree) -> PyTree:
+    if x is None:
+        raise ValueError("A parameter is None. Pass a number or an array.")
+    return as_float_array(x)
+
+
 def parameter(
     default: Any = dataclasses.MISSING,
     *,
@@ -56,7 +62,7 @@ def parameter(
     ValueError: `tau` of `Decay` must be positive, but it is -1.0...
     ```
     """
-    options: dict[str, Any] = {"converter": as_float_array}
+    options: dict[str, Any] = {"converter": _as_parameter}
     if default is not dataclasses.MISSING:
         options["default"] = default
     if positive:

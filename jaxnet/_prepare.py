@@ -8,7 +8,7 @@ from jaxtyping import PyTree
 from ._parameters import check_ranges
 from ._result import result_if, RESULTS, worst
 from ._system import AbstractSystem, decompose, drive, Parts
-from ._tree import as_arrays, as_state, check_no_nan, same_shapes
+from ._tree import as_arrays, as_float_array, check_no_nan, same_shapes
 from ._types import InputValue, State
 from .inputs import as_input
 
@@ -48,7 +48,7 @@ def fit_state(parts: Parts, y: State, name: str) -> State:
 
     A tuple of numbers is read as an array where the system does not take a tuple.
     """
-    y = as_state(y)
+    y = as_float_array(y)
     try:
         derivative = _derivative_shape(parts, y, name)
     except ValueError:

@@ -21,9 +21,14 @@ def is_inexact(x) -> bool:
 
 
 def as_float_array(x: PyTree) -> PyTree:
-    """Every number and every real array of a tree as an array of the default dtype."""
+    """Every number and every real array of a tree as an array of the default dtype.
+
+    A list is read as an array, not as a tree.
+    """
 
     def convert(leaf):
+        if isinstance(leaf, list):
+            leaf = jnp.asarray(leaf)
         if not is_numeric(leaf):
             raise ValueError(f"A parameter must be a number or an array, not {leaf!r}.")
         if jnp.iscomplexobj(leaf):
@@ -33,7 +38,7 @@ def as_float_array(x: PyTree) -> PyTree:
             )
         return jnp.asarray(leaf, dtype=float)
 
-    return jtu.tree_map(convert, x)
+    return jtu.tree_map(convert, x, is_leaf=lambda leaf: isinstance(leaf, list))
 
 
 def as_arrays(tree: PyTree) -> PyTree:
@@ -50,13 +55,6 @@ def as_arrays(tree: PyTree) -> PyTree:
         return jnp.asarray(leaf, dtype=float) if is_float else leaf
 
     return jtu.tree_map(convert, tree)
-
-
-def as_state(y: PyTree) -> PyTree:
-    """A state: a list is read as an array, and numbers become floats."""
-    if isinstance(y, list):
-        y = jnp.asarray(y)
-    return as_float_array(y)
 
 
 def all_true(conditions: list[Bool[Array, ""]]) -> Bool[Array, ""]:

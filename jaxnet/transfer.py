@@ -4,7 +4,7 @@ import abc
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float, Real
 
 from ._parameters import Parameter, parameter, Parametric
 
@@ -13,10 +13,10 @@ class AbstractTransferFunction(Parametric):
     """A rate as a function of the input, entry by entry."""
 
     @abc.abstractmethod
-    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+    def __call__(self, x: Real[ArrayLike, "..."]) -> Float[Array, "..."]:
         """The rate at the input `x`."""
 
-    def gain(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+    def gain(self, x: Real[ArrayLike, "..."]) -> Float[Array, "..."]:
         """The slope of the rate at the input `x`, by automatic differentiation."""
         x = jnp.asarray(x, float)
         _, slope = jax.jvp(self, (x,), (jnp.ones_like(x),))

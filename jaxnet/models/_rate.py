@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._parameters import parameter, ScalarParameter
+from .._parameters import Parameter, parameter, ScalarParameter
 from .._system import AbstractSystem
 from ..transfer import AbstractTransferFunction, Sigmoid, Tanh
 
@@ -131,13 +131,18 @@ class RateNetwork(AbstractSystem):
     """
 
     weights: Float[Array, "n n"] = parameter()
-    tau: Float[Array, ""] | Float[Array, " n"] = parameter(1.0, positive=True)
+    tau: Parameter = parameter(1.0, positive=True)
     transfer: AbstractTransferFunction = eqx.field(default_factory=Tanh)
 
     def __check_init__(self):
         shape = self.weights.shape
-        if len(shape) < 2 or shape[-1] != shape[-2]:
+        if len(shape) != 2 or shape[0] != shape[1]:
             raise ValueError(f"`weights` must be square, (n, n), but it is {shape}.")
+        if self.tau.shape not in ((), shape[:1]):
+            raise ValueError(
+                f"`tau` must be one number or one a unit, {shape[:1]}, but its shape is "
+                f"{self.tau.shape}."
+            )
 
     def vector_field(self, t, y, u):
         _require_shape(y, self.weights.shape[:1], "RateNetwork")

@@ -1,10 +1,12 @@
 """Phase lines and phase planes."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import ArrayLike, Float
 from matplotlib.axes import Axes
 
 from .._fixed_points import FixedPoints
@@ -31,7 +33,7 @@ def fixed_points(ax: Axes, points: FixedPoints, *, y=None, **marker) -> None:
     if states.shape[1] == 1:
         height = np.zeros(len(states)) if y is None else np.broadcast_to(y, len(states))
         states = np.column_stack([states[:, 0], height])
-    options = {
+    options: dict[str, Any] = {
         "marker": "o",
         "linestyle": "none",
         "color": COLOURS[-1],
@@ -40,13 +42,14 @@ def fixed_points(ax: Axes, points: FixedPoints, *, y=None, **marker) -> None:
     kinds = ((stable & valid, "stable", "full"), (~stable & valid, "unstable", "none"))
     for rows, label, fill in kinds:
         if rows.any():
-            ax.plot(*states[rows].T, **({"label": label, "fillstyle": fill} | options))
+            kind: dict[str, Any] = {"label": label, "fillstyle": fill}
+            ax.plot(*states[rows].T, **(kind | options))
 
 
 def phase_line(
     ax: Axes,
     system: AbstractSystem,
-    y: Float[Array, " points"],
+    y: Float[ArrayLike, " points"],
     *,
     u: InputValue = None,
     t: RealScalarLike | None = None,
@@ -71,8 +74,8 @@ def phase_line(
 def phase_plane(
     ax: Axes,
     system: AbstractSystem,
-    x: Float[Array, " columns"],
-    y: Float[Array, " rows"],
+    x: Float[ArrayLike, " columns"],
+    y: Float[ArrayLike, " rows"],
     *,
     u: InputValue = None,
     t: RealScalarLike | None = None,
