@@ -9,9 +9,10 @@ import lineax as lx
 
 from ._method import AbstractMethod, Problem
 from ._random import require_key
-from ._result import RESULTS
+from ._result import is_concrete, result_if, RESULTS, worst
 from ._solution import Solution
 from ._system import AbstractHybridSystem, diffusion_at, is_additive
+from ._tree import all_finite
 from ._types import RealScalarLike
 
 
@@ -55,6 +56,10 @@ class Adaptive(AbstractMethod):
     def __check_init__(self):
         if self._has_fixed_steps and self.dt0 is None:
             raise ValueError("`dt0` is missing: fixed steps need their size (ms).")
+        if self.dt0 is not None and is_concrete(self.dt0) and not self.dt0 > 0:
+            raise ValueError(f"`dt0` must be positive, but it is {self.dt0}.")
+        if self.max_steps < 1:
+            raise ValueError(f"`max_steps` must be positive, but it is {self.max_steps}.")
 
     def solve(self, problem: Problem) -> Solution:
         flow = problem.parts.flow
@@ -67,6 +72,7 @@ class Adaptive(AbstractMethod):
             require_key(problem.key, "a `Noisy` system")
             self._check_noise(is_additive(problem.parts.diffusion))
         problem.parts.input.require(problem.t0, problem.t1)
+        _check_save(problem)
         times = (jnp.asarray(problem.t0, float), jnp.asarray(problem.t1, float))
         return _run(self, eqx.tree_at(lambda p: (p.t0, p.t1), problem, times))
 
@@ -147,11 +153,16 @@ def _run(method: Adaptive, problem: Problem) -> Solution:
         max_steps=method.max_steps,
         throw=False,
     )
+    # What is saved at every step is padded by infinity.
+    is_padded = any(sub.steps for sub in _subs(save))
+    finite_result = result_if(
+        ~(is_padded | all_finite(solution.ys)), RESULTS.nonfinite_state
+    )
     return Solution(
         ts=solution.ts,
         ys=solution.ys,
         spikes=None,
-        result=_with_remedy(RESULTS.promote(solution.result)),
+        result=worst(_with_remedy(RESULTS.promote(solution.result)), finite_result),
         stats=solution.stats,
     )
 
@@ -184,18 +195,39 @@ def _levy_area(solver: diffrax.AbstractSolver):
     return diffrax.SpaceTimeLevyArea
 
 
-def _without_args(save: diffrax.SaveAt) -> diffrax.SaveAt:
-    """What is saved is a function of the time and the state alone, as on a grid."""
-    if save.dense:
+def _is_sub(x) -> bool:
+    return isinstance(x, diffrax.SubSaveAt)
+
+
+def _subs(save: diffrax.SaveAt) -> list[diffrax.SubSaveAt]:
+    return jtu.tree_leaves(save.subs, is_leaf=_is_sub)
+
+
+def _check_save(problem: Problem) -> None:
+    if problem.save is None:
+        return
+    if problem.save.dense:
         raise ValueError(
             "`save` asks for dense output, which a `Solution` does not hold. Save at "
             "the times you need: `SaveAt(ts=...)`."
         )
+    for sub in _subs(problem.save):
+        values = (problem.t0, problem.t1, sub.ts)
+        if sub.ts is None or not all(is_concrete(x) for x in values):
+            continue
+        if not ((sub.ts >= problem.t0) & (sub.ts <= problem.t1)).all():
+            raise ValueError(
+                f"`ts` of `save` must lie between `t0` = {problem.t0} and `t1` = "
+                f"{problem.t1}, but it goes from {sub.ts.min()} to {sub.ts.max()}."
+            )
+
+
+def _without_args(save: diffrax.SaveAt) -> diffrax.SaveAt:
+    """What is saved is a function of the time and the state alone, as on a grid."""
 
     def wrap(sub: diffrax.SubSaveAt) -> diffrax.SubSaveAt:
         return eqx.tree_at(lambda s: s.fn, sub, lambda t, y, args: sub.fn(t, y, None))
 
-    is_sub = lambda x: isinstance(x, diffrax.SubSaveAt)
     return eqx.tree_at(
-        lambda s: s.subs, save, jtu.tree_map(wrap, save.subs, is_leaf=is_sub)
+        lambda s: s.subs, save, jtu.tree_map(wrap, save.subs, is_leaf=_is_sub)
     )

@@ -37,7 +37,8 @@ class FixedPoints(eqx.Module):
     - `valid`: which rows hold a fixed point. Mask by it before you reduce.
     - `residual`: the largest absolute entry of the vector field there (per ms).
     - `eigenvalues`: of the Jacobian there (1/ms), by falling real part.
-    - `stability`: the kind of each, with the default tolerance.
+    - `stability`: the kind of each; a real part below the `separation` of the search
+        counts as zero (1/ms).
     - `count`: how many were found, also those that found no room.
     - `overflow`: whether there were more than `max_points`.
     - `result`: success, or why not.
@@ -120,6 +121,9 @@ def fixed_points(
     dtype = jnp.dtype(float).name
     tolerance = _TOLERANCE[dtype] if tolerance is None else tolerance
     separation = _SEPARATION[dtype] if separation is None else separation
+    for name, value in (("tolerance", tolerance), ("separation", separation)):
+        if is_concrete(value) and not value > 0:
+            raise ValueError(f"`{name}` must be positive, but it is {value}.")
 
     parts, input_result = prepare_system(system, u)
     starts, start_result = _prepare_starts(parts, starts)
@@ -195,14 +199,17 @@ class _Search(eqx.Module):
             valid=valid,
             residual=residual,
             eigenvalues=spectrum,
-            stability=jax.vmap(classify)(spectrum),
+            # The root of a fold is known no better than this, nor is its eigenvalue.
+            stability=jax.vmap(lambda v: classify(v, tolerance=self.separation))(spectrum),
             count=count,
             overflow=overflow,
             result=worst(input_result, search_result),
         )
 
     def _is_small(self, vector: Vector, x: Vector) -> Bool[Array, ""]:
-        return jnp.all(jnp.abs(vector) <= self.tolerance * (1 + jnp.abs(x)))
+        # An infinite state is no root: any vector is small beside it.
+        small = jnp.abs(vector) <= self.tolerance * (1 + jnp.abs(x))
+        return jnp.all(small & jnp.isfinite(x))
 
     def _newton(
         self, field: Field, starts: Float[Array, "starts n"]
@@ -217,8 +224,10 @@ class _Search(eqx.Module):
         def advance_one(x, converged):
             matrix, value = value_and_jacobian(x)
             correction = _small_linear.solve(matrix, value)
+            # On a double root the correction is 0 / 0, and a root it is.
+            at_rest = jnp.all(value == 0)
+            correction = jnp.where(at_rest, 0.0, correction)
             is_root = self._is_small(correction, x) & self._is_small(value, x)
-            # A root stays: at a double root a further correction is 0 / 0.
             return jnp.where(converged, x, x - correction), converged | is_root
 
         def advance(state):
@@ -254,7 +263,8 @@ class _Search(eqx.Module):
         key = found[:, 0]
         tied = key[None] == key[:, None]
         before = distinct[None] & ((key[None] < key[:, None]) | (tied & earlier))
-        place = jnp.where(distinct, jnp.sum(before, axis=1), n_starts)
+        no_row = max(n_starts, self.max_points)
+        place = jnp.where(distinct, jnp.sum(before, axis=1), no_row)
         chosen = place[None] == jnp.arange(self.max_points)[:, None]
         rows = jnp.sum(jnp.where(chosen[..., None], found[None], 0.0), axis=1)
         valid = jnp.any(chosen, axis=1)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
 from ._method import AbstractMethod, Problem
-from ._random import normal_like, require_key
+from ._random import normal_like, require_key, split_key
 from ._result import result_if, RESULTS, SUCCESS, worst
 from ._runge_kutta import runge_kutta_step, SOLVERS, Tableau, tableau_of
 from ._solution import Solution, Spikes
@@ -123,6 +123,8 @@ def _what_to_save(save: diffrax.SaveAt | None, steps: int) -> _WhatToSave:
             "`save` on a `Grid` counts steps: pass one `SaveAt(t0=..., steps=k, t1=..., "
             "fn=...)`. `ts`, `subs` and `dense` are for `Adaptive`."
         )
+    if sub.steps < 0:
+        raise ValueError(f"`steps` of `save` must not be negative, but it is {sub.steps}.")
     # Without `steps` there is nothing to save on the way: all is rest.
     every = sub.steps or steps + 1
     blocks, rest = divmod(steps, every)
@@ -189,7 +191,7 @@ class _Step(eqx.Module):
         if self.parts.diffusion is not None:
             require_key(key, "a `Noisy` system")
         if key is not None:
-            input_key, noise_key = jax.random.split(key)
+            input_key, noise_key = split_key(key)
         if self.parts.diffusion is None:
             noise_key = None
         log = None

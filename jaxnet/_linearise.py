@@ -12,7 +12,7 @@ from . import _small_linear
 from ._prepare import prepare_state, prepare_system
 from ._result import RESULTS, worst
 from ._system import AbstractSystem, Parts
-from ._tree import nan_unless
+from ._tree import check_no_nan, nan_unless
 from ._types import InputValue, RealScalarLike, State
 from .inputs import is_constant
 
@@ -93,7 +93,9 @@ def frozen_time(parts: Parts, t: RealScalarLike | None) -> Real[Array, ""]:
             "no fixed points to linearise around. Pass `t=` to freeze it at a time, or "
             "a constant `u=`."
         )
-    return jnp.asarray(0.0 if t is None else t, float)
+    t = 0.0 if t is None else t
+    check_no_nan(t, "t", finite=True)
+    return jnp.asarray(t, float)
 
 
 def flow_field(parts: Parts, t: Real[Array, ""]) -> Callable[[State], State]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any, TYPE_CHECKING, TypeAlias
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
 import numpy as np
@@ -63,7 +64,9 @@ def parameter(
     ```
     """
     options: dict[str, Any] = {"converter": _as_parameter}
-    if default is not dataclasses.MISSING:
+    if isinstance(default, np.ndarray | jax.Array | list):
+        options["default_factory"] = lambda: default
+    elif default is not dataclasses.MISSING:
         options["default"] = default
     if positive:
         options["metadata"] = {_DOMAIN: _POSITIVE}

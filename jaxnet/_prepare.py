@@ -48,7 +48,10 @@ def fit_state(parts: Parts, y: State, name: str) -> State:
 
     A tuple of numbers is read as an array where the system does not take a tuple.
     """
-    y = as_float_array(y)
+    try:
+        y = as_float_array(y)
+    except ValueError as e:
+        raise ValueError(f"`{name}` is no state: {e}") from e
     try:
         derivative = _derivative_shape(parts, y, name)
     except ValueError:

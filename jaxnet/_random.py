@@ -18,6 +18,12 @@ def normal_like(tree: PyTree, key: Key) -> PyTree:
     return jtu.tree_unflatten(structure, normals)
 
 
+def split_key(key: Key) -> tuple[Key, Key]:
+    """The key of a run's input, and that of its white noise."""
+    input_key, noise_key = jax.random.split(key)
+    return input_key, noise_key
+
+
 def require_key(key: Key | None, what: str) -> Key:
     """The key, or a `ValueError` where there is none."""
     if key is None:

@@ -35,7 +35,8 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "`t1` is not after `t0`. All results are NaN. Integrate forward in time."
     )
     nonfinite_state = (
-        "The state became NaN or infinite on the way. Reduce `dt`, or look for "
+        "The state became NaN or infinite on the way, or what `save` made of it did. "
+        "Reduce `dt`, look at the function in `save`, or look for "
         "positive feedback without saturation and for a rate of the wrong sign."
     )
     no_fixed_point = (

@@ -73,6 +73,12 @@ def simulate(
 
 
 def _check_times(t0: RealScalarLike, t1: RealScalarLike) -> RESULTS:
+    for name, value in (("t0", t0), ("t1", t1)):
+        if jnp.ndim(value) != 0:
+            raise ValueError(
+                f"`{name}` must be one number, but its shape is {jnp.shape(value)}. For "
+                "many times use `save`, for many runs `jax.vmap`."
+            )
     not_nan = check_no_nan(t0, "t0", finite=True) & check_no_nan(t1, "t1", finite=True)
     passes = jnp.asarray(t1) > jnp.asarray(t0)
     if is_concrete(passes) and not passes:

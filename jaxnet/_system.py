@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -106,7 +106,7 @@ class Driven(AbstractSystem):
 Diffusion: TypeAlias = PyTree[Real[Array, "..."]] | Callable
 
 
-def _as_diffusion(diffusion: Diffusion) -> Diffusion:
+def _as_diffusion(diffusion: Any) -> Diffusion:
     return diffusion if callable(diffusion) else as_float_array(diffusion)
 
 

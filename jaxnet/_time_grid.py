@@ -42,6 +42,11 @@ def time_grid(
     remedy = "The number of steps of `Grid` is compiled into the program; use `Adaptive`."
     start, end = concrete_float(t0, "t0", remedy), concrete_float(t1, "t1", remedy)
     steps = round((end - start) / dt)
+    if steps < 1:
+        raise ValueError(
+            f"`t1 - t0` = {end - start} is less than one step of `dt` = {dt}. Take a "
+            "smaller `dt`."
+        )
     if abs(start + steps * dt - end) > _WHOLE_STEP_TOLERANCE * dt:
         raise ValueError(
             f"`t1 - t0` = {end - start} is not a whole number of steps of `dt` = {dt}. "

@@ -41,7 +41,10 @@ def run(system=POPULATION, y0=0.2, t1=1.0, **options):
     return jn.simulate(system, y0, t1=t1, **({"method": GRID} | options))
 
 
-def with_noise(method, diffusion=0.1, key=KEY):
+NOISE = jnp.asarray(0.1)
+
+
+def with_noise(method, diffusion=NOISE, key=KEY):
     return run(jn.Noisy(POPULATION, diffusion), method=method, key=key)
 
 
@@ -109,11 +112,11 @@ CONSTRUCTED = {
         "`dt0` is missing: fixed steps need their size",
     ),
     "noise twice": (
-        lambda: jn.Noisy(jn.Driven(jn.Noisy(POPULATION, 0.1), 1.0), 0.1),
+        lambda: jn.Noisy(jn.Driven(jn.Noisy(POPULATION, NOISE), 1.0), NOISE),
         "`system` is already noisy.*square root of the sum",
     ),
     "input twice": (
-        lambda: jn.Driven(jn.Noisy(jn.Driven(POPULATION, 1.0), 0.1), 1.0),
+        lambda: jn.Driven(jn.Noisy(jn.Driven(POPULATION, 1.0), NOISE), 1.0),
         "`system` already has an input",
     ),
     "NaN noise": (lambda: jn.Noisy(POPULATION, jnp.asarray(NAN)), "diffusion` is NaN"),
@@ -249,11 +252,11 @@ SIMULATED = {
         "`key` is missing: `OrnsteinUhlenbeck` is random",
     ),
     "noise of the wrong structure": (
-        lambda: with_noise(GRID, diffusion=(0.1, 0.2)),
+        lambda: with_noise(GRID, diffusion=(NOISE, NOISE)),
         "`diffusion` must have the structure of the state",
     ),
     "noise of the wrong shape": (
-        lambda: with_noise(GRID, diffusion=np.array([0.1, 0.2])),
+        lambda: with_noise(GRID, diffusion=jnp.array([0.1, 0.2])),
         "`diffusion` must have the structure of the state, and shapes that broadcast",
     ),
     "a solver of ODEs for noise": (
@@ -419,7 +422,7 @@ def test_a_state_that_grows_without_bound_is_reported_on_a_grid():
     solution = run(Square(), 1.0, t1=3.0, throw=False)
     assert bool(solution.result == jn.RESULTS.nonfinite_state)
     with pytest.raises(
-        RuntimeError, match=r"became NaN or infinite on the way\. Reduce `dt`"
+        RuntimeError, match=r"became NaN or infinite on the way.* Reduce `dt`"
     ):
         run(Square(), 1.0, t1=3.0)
 
@@ -467,3 +470,51 @@ def test_an_input_that_turns_nan_on_the_way_is_no_silent_number():
     adaptive = run(u=u, method=jn.Adaptive(max_steps=100), throw=False)
     assert bool(adaptive.result != jn.RESULTS.successful)
     assert not np.isfinite(adaptive.ys[-1])
+
+
+POPULATION = jn.models.RatePopulation()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: jn.Adaptive(dt0=0.0), "`dt0` must be positive"),
+        (lambda: jn.Adaptive(dt0=jnp.nan), "`dt0` must be positive"),
+        (lambda: jn.Adaptive(max_steps=0), "`max_steps` must be positive"),
+        (
+            lambda: jn.simulate(POPULATION, 0.1, t1=1e-8, method=jn.Grid(0.1)),
+            "less than one step",
+        ),
+        (
+            lambda: jn.simulate(POPULATION, 0.1, t1=1.0, save=jn.SaveAt(ts=[0.5, 2.0])),
+            "`ts` of `save` must lie between",
+        ),
+        (
+            lambda: jn.simulate(
+                POPULATION, 0.1, t1=1.0, method=jn.Grid(0.1), save=jn.SaveAt(steps=-3)
+            ),
+            "`steps` of `save` must not be negative",
+        ),
+        (lambda: jn.simulate(POPULATION, 1j, t1=1.0), "`y0` is no state"),
+    ],
+)
+def test_a_call_that_cannot_be_meant_is_refused_by_name(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_what_is_saved_with_adaptive_steps_must_be_finite():
+    save = jn.SaveAt(t1=True, fn=lambda t, y, args: jnp.nan * y)
+    solution = jn.simulate(POPULATION, 0.1, t1=1.0, save=save, throw=False)
+    assert bool(solution.result == jn.RESULTS.nonfinite_state)
+
+
+def test_a_parameter_may_have_an_array_for_its_default():
+    class Diagonal(jn.AbstractSystem):
+        rates: jn.Parameter = jn.parameter(jnp.ones(2))
+
+        def vector_field(self, t, y, u):
+            return -self.rates * y
+
+    assert Diagonal().rates.tolist() == [1.0, 1.0]
+    assert jn.eigenvalues(Diagonal(), jnp.zeros(2)).real.tolist() == [-1.0, -1.0]

@@ -503,6 +503,7 @@ def roots_of(parameters):
 
 
 VALUES = jnp.array([5.0, 0.5, 2.0, A, THETA])
+BARE_VALUES = VALUES.at[2].set(1.0)
 DERIVATIVES = {
     "forward": jax.jit(jax.jacfwd(roots_of)),
     "reverse": jax.jit(jax.jacrev(roots_of)),
@@ -554,10 +555,14 @@ def test_derivatives_of_eigenvalues_agree_with_finite_differences():
 
 
 def test_second_and_third_derivatives_of_a_root_are_right():
-    root = lambda u: population_points(5.0, u).y
-    second = jax.jacfwd(jax.jacrev(root))
-    got_second = jax.jit(second)(0.5)
-    got_third = jax.jit(jax.jacfwd(jax.jacfwd(jax.jacfwd(root))))(0.5)
+    first = jax.jacfwd(lambda u: population_points(5.0, u).y)
+    all_orders = lambda u: (
+        first(u),
+        jax.jacrev(first)(u),
+        jax.jacfwd(jax.jacfwd(first))(u),
+    )
+    derivatives = jax.jit(all_orders)
+    _, got_second, got_third = derivatives(0.5)
     s = logistic(A * (5 * reference_roots() + 0.5 - THETA))
     slope = A * s * (1 - s)
     bend = A**2 * s * (1 - s) * (1 - 2 * s)
@@ -566,25 +571,24 @@ def test_second_and_third_derivatives_of_a_root_are_right():
     np.testing.assert_allclose(got_second, bend / q**3, rtol=1e-9)
     expected = third / q**4 + 15 * bend**2 / q**5
     np.testing.assert_allclose(got_third, expected, rtol=1e-8)
-    first = jax.jit(jax.jacfwd(root))
     h = 1e-5
-    difference = (first(0.5 + h) - first(0.5 - h)) / (2 * h)
+    difference = (derivatives(0.5 + h)[0] - derivatives(0.5 - h)[0]) / (2 * h)
     np.testing.assert_allclose(got_second, difference, rtol=1e-6)
 
 
-@both_modes
-def test_derivatives_with_padding_are_finite_and_right(mode):
-    jacobian = {"forward": jax.jacfwd, "reverse": jax.jacrev}[mode]
-
-    def total(u, max_points):
-        points = population_points(5.0, u, max_points=max_points)
+def test_derivatives_with_padding_are_finite_and_right():
+    def total(u):
+        points = population_points(5.0, u, max_points=8)
         values = points.y + points.eigenvalues[:, 0].real
         return jnp.sum(jnp.where(points.valid, values, 0.0)), points.y
 
-    tight, _ = jax.jit(jacobian(lambda u: total(u, 3)))(0.5)
-    padded, rows = jax.jit(jacobian(lambda u: total(u, 8)))(0.5)
-    np.testing.assert_allclose(padded, tight, rtol=1e-12)
-    assert jnp.all(jnp.isfinite(rows))
+    by_point, by_value = (
+        sum(derivative[:, 1]) for derivative in DERIVATIVES["forward"](BARE_VALUES)
+    )
+    both = jax.jit(lambda u: (jax.jacfwd(total)(u), jax.jacrev(total)(u)))
+    for padded, rows in both(0.5):
+        np.testing.assert_allclose(padded, by_point + by_value, rtol=1e-12)
+        assert jnp.all(jnp.isfinite(rows))
 
 
 def test_derivatives_are_finite_where_there_is_no_root():
@@ -617,8 +621,67 @@ def test_derivatives_of_wilson_cowan_points_are_those_of_the_implicit_function()
 def test_derivatives_by_a_system_that_is_driven_name_the_input():
     driven = jn.Driven(jn.models.RatePopulation(w=5.0), 0.5)
     low = lambda s: jn.fixed_points(s, LINE, max_points=3).y[0]
-    gradient = eqx.filter_grad(low)(driven)
+    gradient = eqx.filter_jit(eqx.filter_grad(low))(driven)
     r = reference_roots()[0]
     slope = gain(5 * r + 0.5)
     np.testing.assert_allclose(gradient.input.value, slope / (1 - 5 * slope), rtol=1e-10)
     np.testing.assert_allclose(gradient.system.w, r * slope / (1 - 5 * slope), rtol=1e-10)
+
+
+class Parabola(jn.AbstractSystem):
+    """dy/dt = a + (y - b)^2, whose zeros are b -+ sqrt(-a)."""
+
+    a: jn.Parameter = jn.parameter(0.0)
+    b: jn.Parameter = jn.parameter(0.0)
+
+    def vector_field(self, t, y, u):
+        return self.a + (y - self.b) ** 2
+
+
+def test_more_rows_than_starts_are_padding():
+    points = jn.fixed_points(Parabola(a=-1.0), jnp.array([0.9, 1.1]), max_points=8)
+    assert points.valid.tolist() == [True] + 7 * [False]
+    assert points.y[0] == pytest.approx(1.0, abs=1e-12)
+
+
+def test_no_row_is_valid_where_no_start_converged():
+    points = jn.fixed_points(Parabola(a=1.0), jnp.array([0.1, 0.2]), max_points=8)
+    assert not points.valid.any()
+
+
+@pytest.mark.parametrize("bad", [jnp.inf, -jnp.inf, jnp.nan])
+def test_a_start_that_is_not_finite_is_no_root(bad):
+    starts = jnp.concatenate([jnp.array([bad]), jnp.linspace(0, 1, 17)])
+    points = jn.fixed_points(jn.models.RatePopulation(w=5.0), starts, u=0.5, max_points=3)
+    assert int(points.count) == 3
+    assert jnp.all(jnp.isfinite(points.y))
+
+
+def test_an_iterate_that_escapes_to_infinity_is_no_root():
+    flat = jn.models.RatePopulation(w=1.0, transfer=jn.transfer.ThresholdLinear())
+    points = jn.fixed_points(flat, jnp.array([1.0, 2.0]), u=0.5)
+    assert int(points.count) == 0
+
+
+def test_a_double_root_is_nonhyperbolic():
+    points = jn.fixed_points(Parabola(b=0.3), jnp.linspace(-1, 1, 17))
+    assert int(points.count) == 1
+    assert points.y[0] == pytest.approx(0.3, abs=1e-6)
+    assert bool((points.stability.kind == jn.EQUILIBRIUM.nonhyperbolic)[0])
+    assert not bool(points.stability.stable[0])
+
+
+def test_a_start_on_a_double_root_is_one():
+    assert int(jn.fixed_points(Parabola(), jnp.array([0.0])).count) == 1
+
+
+@pytest.mark.parametrize("name", ["tolerance", "separation"])
+@pytest.mark.parametrize("value", [0.0, -1.0, jnp.nan])
+def test_a_tolerance_that_is_not_positive_is_refused(name, value):
+    with pytest.raises(ValueError, match=f"`{name}` must be positive"):
+        jn.fixed_points(Parabola(), jnp.array([0.0]), **{name: value})
+
+
+def test_a_time_that_is_nan_is_refused():
+    with pytest.raises(ValueError, match="`t` is NaN"):
+        jn.jacobian(Parabola(), 0.0, u=jnp.sin, t=jnp.nan)

@@ -11,6 +11,7 @@ import pytest
 
 import jaxnet as jn
 from jaxnet import inputs
+from jaxnet._time_grid import TimeGrid
 
 
 class Relaxation(jn.AbstractSystem):
@@ -272,24 +273,31 @@ def driven_end(u, key=None):
     return jnp.sum(solution.ys**2)
 
 
+def all_waveforms(p):
+    return (
+        inputs.Constant(p[0])
+        + inputs.Step(onset=1.0, value=p[1], baseline=p[2])
+        + inputs.Pulse(onset=1.0, duration=2.0, value=p[3], baseline=p[4])
+        + inputs.Ramp(onset=p[5], duration=p[6], stop=p[7], start=p[8])
+        + inputs.Sine(amplitude=p[9], frequency=p[10], phase=p[11], offset=p[12])
+    )
+
+
+def all_noise(p):
+    return (
+        inputs.Constant(p[0])
+        + inputs.OrnsteinUhlenbeck(sigma=p[1], tau=p[2])
+        + inputs.EulerOrnsteinUhlenbeck(sigma=p[3], tau=p[4])
+    )
+
+
 DIFFERENTIATED = {
-    "constant": (lambda p: inputs.Constant(p[0]), [0.7]),
-    "step": (lambda p: inputs.Step(1.0, p[0], baseline=p[1]), [0.7, -0.3]),
-    "pulse": (lambda p: inputs.Pulse(1.0, 2.0, p[0], baseline=p[1]), [0.7, -0.3]),
-    "ramp": (
-        lambda p: inputs.Ramp(onset=p[0], duration=p[1], stop=p[2], start=p[3]),
-        [1.03, 1.71, 2.0, -0.5],
+    "waveforms": (
+        all_waveforms,
+        [0.7, 0.7, -0.3, 0.5, -0.2, 1.03, 1.71, 2.0, -0.5, 1.0, 90.0, 0.3, 0.2],
     ),
-    "sine": (lambda p: inputs.Sine(p[0], p[1], phase=p[2], offset=p[3]), [1, 90, 0.3, 0.2]),
     "sampled": (lambda p: inputs.Sampled(p, 0.5), np.linspace(-1.0, 1.0, 9) ** 3),
-    "exact noise": (
-        lambda p: inputs.Constant(p[0]) + inputs.OrnsteinUhlenbeck(p[1], p[2]),
-        [0.5, 0.7, 1.3],
-    ),
-    "Euler noise": (
-        lambda p: inputs.Constant(p[0]) + inputs.EulerOrnsteinUhlenbeck(p[1], p[2]),
-        [0.5, 0.7, 1.3],
-    ),
+    "noise": (all_noise, [0.5, 0.7, 1.3, 0.4, 0.9]),
 }
 
 
@@ -392,9 +400,9 @@ def test_the_stationary_variance_of_the_euler_process_is_too_large(euler_paths):
 
 
 def test_both_processes_take_the_same_normals_in_their_own_recurrence():
-    key, sigma, tau, dt = jax.random.key(2), 0.7, 1.5, 0.3
+    key, sigma, tau, dt = jax.random.key(2), 0.7, 1.5, 0.1
     paths = [
-        np.asarray(frozen(make(sigma=sigma, tau=tau), 6.0, dt, key))
+        np.asarray(frozen(make(sigma=sigma, tau=tau), 20.0, dt, key))
         for make in (inputs.OrnsteinUhlenbeck, inputs.EulerOrnsteinUhlenbeck)
     ]
     exact, euler = paths
@@ -578,3 +586,35 @@ def test_one_bad_duration_in_a_batch_leaves_the_others_right():
     assert np.isnan(ys[3]).all()
     for i in (0, 2):
         np.testing.assert_allclose(ys[i], run(durations[i])[0], rtol=1e-13)
+
+
+@pytest.mark.parametrize("dt", [0.01, 0.1, 0.15, 0.3])
+@pytest.mark.parametrize("t0", [0.0, 0.1])
+def test_a_pulse_on_a_grid_lasts_its_whole_steps(dt, t0):
+    onsets, lengths = np.meshgrid(np.arange(40), np.arange(1, 40))
+    grid = TimeGrid(t0, dt, 80, False)
+    steps = np.arange(80)
+
+    def on(onset, length):
+        pulse = inputs.Pulse(t0 + onset * dt, length * dt, 1.0)
+        return pulse.on_grid(None, grid, steps, 0.0)
+
+    values = jax.vmap(on)(jnp.asarray(onsets.ravel()), jnp.asarray(lengths.ravel()))
+    first, last = onsets.ravel()[:, None], (onsets + lengths).ravel()[:, None]
+    assert np.array_equal(values, (steps >= first) & (steps < last))
+
+
+def test_a_step_on_a_grid_comes_with_its_step_in_float32():
+    with jax.enable_x64(False):
+        grid = TimeGrid(0.0, 0.1, 20_000, False)
+        steps = jnp.arange(19_990, 20_000)
+        step = inputs.Step(onset=1999.5, value=1.0)
+        values = step.on_grid(None, grid, steps, 0.0)
+    assert values.tolist() == 5 * [0.0] + 5 * [1.0]
+
+
+def test_a_frozen_path_is_the_one_that_a_run_with_its_key_sees():
+    key, noise = jax.random.key(3), inputs.OrnsteinUhlenbeck(sigma=1.0, tau=2.0)
+    run = jn.simulate(Integrator(), 0.0, t1=2.0, u=noise, method=jn.Grid(0.5), key=key)
+    path = noise.path(t0=0.0, t1=2.0, dt=0.5, key=key).values
+    assert np.allclose(np.diff(run.ys) / 0.5, path[:-1], rtol=0, atol=1e-14)

@@ -69,15 +69,6 @@ def test_without_recurrence_the_rate_relaxes_exponentially(drive, r0, tau):
     np.testing.assert_allclose(solution.ys, expected, rtol=0, atol=1e-8)
 
 
-def test_only_the_time_that_passes_matters():
-    population = jn.models.RatePopulation(w=0.0)
-    save = jn.SaveAt(ts=jnp.array([7.0, 7.5, 9.0]))
-    solution = jn.simulate(population, 0.2, t0=7.0, t1=9.0, u=1.0, save=save)
-    passed = np.array([0.0, 0.5, 2.0])
-    expected = 0.2 + (sigmoid(1.0) - 0.2) * (1 - np.exp(-passed))
-    np.testing.assert_allclose(solution.ys, expected, rtol=0, atol=1e-8)
-
-
 @pytest.mark.parametrize("w", [0.0, 5.0, -3.0])
 def test_euler_on_a_grid_is_the_euler_recurrence_to_rounding(w):
     population = jn.models.RatePopulation(w=w, tau=2.0)
@@ -198,11 +189,11 @@ def test_adaptive_saves_a_function_of_the_state_at_the_times_asked_for():
         assert args is None
         return t, 2 * y
 
-    save = jn.SaveAt(ts=jnp.array([0.5, 1.5]), fn=row)
-    solution = jn.simulate(Linear(), 1.0, t1=2.0, save=save)
+    save = jn.SaveAt(ts=jnp.array([7.0, 7.5, 8.5]), fn=row)
+    solution = jn.simulate(Linear(), 1.0, t0=7.0, t1=9.0, save=save)
     times, doubled = solution.ys
-    assert times.tolist() == [0.5, 1.5]
-    np.testing.assert_allclose(doubled, 2 * np.exp([-0.5, -1.5]), rtol=0, atol=1e-8)
+    assert times.tolist() == solution.ts.tolist() == [7.0, 7.5, 8.5]
+    np.testing.assert_allclose(doubled, 2 * np.exp([0.0, -0.5, -1.5]), rtol=0, atol=1e-8)
 
 
 def test_the_path_of_the_legacy_generator_gives_the_trajectory_of_a_plain_loop(bistable):
@@ -249,7 +240,7 @@ def central_differences(f, point, h=1e-5):
     return np.array([change(jnp.asarray(e)) for e in units])
 
 
-@pytest.mark.parametrize("solver", [diffrax.Euler(), diffrax.Tsit5()])
+@pytest.mark.parametrize("solver", [diffrax.Euler(), diffrax.Heun()])
 def test_gradients_of_a_grid_run_equal_finite_differences_in_both_modes(solver):
     end = end_of(jn.Grid(0.1, solver=solver))
     expected = central_differences(end, POINT)
@@ -331,15 +322,15 @@ ADAPTIVE_EULER = jn.Adaptive(
 )
 def test_a_noisy_linear_system_has_the_variance_of_euler_maruyama(method):
     g, tau, y0 = 0.8, 0.5, 2.0
-    system = jn.Noisy(Linear(tau=tau), g)
-    values = final_states(system, y0, method, 4000, seed=1)
+    system = jn.Noisy(Linear(tau=tau), jnp.asarray(g))
+    values = final_states(system, y0, method, 2000, seed=1)
     mean = y0 * (1 - NOISY_DT / tau) ** STEPS
     assert_mean_and_variance(values, mean, euler_variance(g, tau))
 
 
 def test_fine_steps_reach_the_variance_of_the_process_itself():
     g, tau = 0.8, 0.5
-    system = jn.Noisy(Linear(tau=tau), g)
+    system = jn.Noisy(Linear(tau=tau), jnp.asarray(g))
 
     def run(key):
         save = jn.SaveAt(t1=True)
@@ -359,13 +350,13 @@ def test_an_adaptive_solver_for_additive_noise_reaches_the_stationary_variance()
     method = jn.Adaptive(
         solver=diffrax.ShARK(), stepsize_controller=controller, dt0=NOISY_DT
     )
-    system = jn.Noisy(Linear(tau=tau), g)
+    system = jn.Noisy(Linear(tau=tau), jnp.asarray(g))
     values = final_states(system, 0.0, method, 1000, seed=3)
     assert_mean_and_variance(values, 0.0, g**2 * tau / 2)
 
 
 def test_every_entry_of_a_noisy_state_has_noise_of_its_own():
-    system = jn.Noisy(Linear(tau=0.5), (jnp.array([0.8, 0.8]), 0.3))
+    system = jn.Noisy(Linear(tau=0.5), (jnp.array([0.8, 0.8]), jnp.asarray(0.3)))
 
     def run(key):
         y0 = (jnp.zeros(2), jnp.zeros(()))
@@ -398,12 +389,12 @@ def test_every_entry_of_a_noisy_state_has_noise_of_its_own():
 def test_noise_that_grows_with_the_state_is_read_in_the_sense_of_ito(method):
     sigma, y0, time = 0.3, 1.5, STEPS * NOISY_DT
     system = jn.Noisy(Still(), lambda t, y, u: sigma * y)
-    values = final_states(system, y0, method, 4000, seed=5)
+    values = final_states(system, y0, method, 1500, seed=5)
     variance = y0**2 * ((1 + sigma**2 * NOISY_DT) ** STEPS - 1)
     error = math.sqrt(variance / len(values))
     stratonovich_mean = y0 * math.exp(sigma**2 * time / 2)
     assert abs(values.mean() - y0) < 4 * error
-    assert abs(values.mean() - stratonovich_mean) > 8 * error
+    assert abs(values.mean() - stratonovich_mean) > 4 * error
 
 
 def test_a_noisy_run_is_differentiable_for_a_fixed_key():
@@ -584,7 +575,7 @@ def test_spikes_that_just_fit_are_no_failure():
 def test_noise_makes_a_hybrid_system_fire():
     quiet, noisy = (
         jn.simulate(
-            jn.Noisy(LIF(), g),
+            jn.Noisy(LIF(), jnp.asarray(g)),
             jnp.zeros(1),
             t1=200.0,
             u=jnp.array([0.9]),
@@ -636,3 +627,10 @@ def test_a_parameter_replaced_in_the_tree_is_the_one_that_is_used(bistable):
         jn.simulate(s, 0.5, t1=2.0, u=0.5, method=jn.Grid(0.1)).ys for s in (replaced, made)
     ]
     assert runs[0].tolist() == runs[1].tolist()
+
+
+def test_a_number_will_do_for_the_strength_of_noise():
+    noisy = jn.Noisy(jn.models.RatePopulation(), 0.1)
+    run = jn.simulate(noisy, 0.2, t1=1.0, method=jn.Grid(0.1), key=jax.random.key(0))
+    silent = jn.simulate(jn.models.RatePopulation(), 0.2, t1=1.0, method=jn.Grid(0.1))
+    assert 0.0 < float(jnp.abs(run.ys - silent.ys).max()) < 1.0

@@ -148,14 +148,9 @@ class Case:
     def gradients(self):
         """The gradient of the weighted sum of each answer, by reverse mode."""
 
-        def pull(x, weights):
-            _, transpose = jax.vjp(self.all_answers, x)
-            only = lambda name: {k: w * (k == name) for k, w in weights.items()}
-            stacked = jax.tree.map(lambda *w: jnp.stack(w), *map(only, ANSWERS))
-            return jax.vmap(lambda w: transpose(w)[0])(stacked)
-
-        rows = jax.jit(pull)(self.vector, self.weights)
-        return dict(zip(ANSWERS, rows, strict=True))
+        pull = jax.jit(lambda x, weights: jax.vjp(self.all_answers, x)[1](weights)[0])
+        only = lambda name: {k: w * (k == name) for k, w in self.weights.items()}
+        return {name: pull(self.vector, only(name)) for name in ANSWERS}
 
 
 case_of = functools.cache(Case)

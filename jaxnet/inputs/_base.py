@@ -15,6 +15,9 @@ from .._tree import as_float_array
 from .._types import InputValue, Key, RealScalarLike
 
 
+_SLACK_IN_STEPS = 1e-6
+
+
 class AbstractInput(Parametric):
     """An input $u(t)$: a function of time, or a process that is defined on a grid.
 
@@ -66,6 +69,16 @@ class AbstractInput(Parametric):
 class AbstractFunctionOfTime(AbstractInput):
     """An input whose value is known at every time."""
 
+    @abc.abstractmethod
+    def at(self, t: Real[Array, ""], slack: RealScalarLike) -> InputValue:
+        """The value at time `t` (ms); a jump counts up to `slack` (ms) too early.
+
+        On a grid, the time of a step and that of a jump are rounded each in its own way.
+        """
+
+    def __call__(self, t):
+        return self.at(t, 0.0)
+
     def require(self, start, end):
         pass
 
@@ -79,7 +92,9 @@ class AbstractFunctionOfTime(AbstractInput):
         return None
 
     def on_grid(self, carry, grid, step, fraction):
-        return self(grid.time(step + fraction))
+        t = grid.time(step + fraction)
+        rounding = 4 * jnp.finfo(float).eps * jnp.abs(t)
+        return self.at(t, _SLACK_IN_STEPS * grid.dt + rounding)
 
 
 class Constant(AbstractFunctionOfTime):
@@ -92,7 +107,7 @@ class Constant(AbstractFunctionOfTime):
 
     value: PyTree = eqx.field(converter=as_float_array)
 
-    def __call__(self, t):
+    def at(self, t, slack):
         return self.value
 
     def breakpoints(self):
@@ -108,7 +123,7 @@ class FunctionOfTime(AbstractFunctionOfTime):
 
     function: Callable[[Real[Array, ""]], InputValue]
 
-    def __call__(self, t):
+    def at(self, t, slack):
         return as_float_array(self.function(t))
 
     def breakpoints(self):

@@ -8,7 +8,7 @@ import jax.tree_util as jtu
 from jaxtyping import Array, Float, PyTree
 
 from .._parameters import Parameter, parameter
-from .._random import normal_like, require_key
+from .._random import normal_like, require_key, split_key
 from .._time_grid import time_grid, TimeGrid
 from .._types import Key, RealScalarLike
 from ._base import AbstractInput
@@ -62,13 +62,20 @@ class AbstractOrnsteinUhlenbeck(AbstractInput):
     def path(
         self, *, t0: RealScalarLike, t1: RealScalarLike, dt: float, key: Key
     ) -> Sampled:
-        """One path, frozen: the same one that `Grid(dt)` sees for this key."""
+        """One path, frozen.
+
+        A run on ``Grid(dt)`` with the same key sees the same path, where this is its
+        whole input; the terms of a sum have keys of their own.
+        """
         grid = time_grid(t0, t1, dt, reads_ahead=True)
+        input_key, _ = split_key(key)
 
         def step(carry, k):
             return self.advance(carry, grid, k), carry[1]
 
-        _, values = jax.lax.scan(step, self.init(grid, key), jnp.arange(grid.steps + 1))
+        _, values = jax.lax.scan(
+            step, self.init(grid, input_key), jnp.arange(grid.steps + 1)
+        )
         return Sampled(values, grid.dt, grid.t0)
 
     def _next(self, value: PyTree, grid: TimeGrid, key: Key, step) -> PyTree:

@@ -28,8 +28,8 @@ class Step(AbstractFunctionOfTime):
     value: PyTree = parameter()
     baseline: PyTree = parameter(0.0)
 
-    def __call__(self, t):
-        return _between(t >= self.onset, self.baseline, self.value)
+    def at(self, t, slack):
+        return _between(t + slack >= self.onset, self.baseline, self.value)
 
     def breakpoints(self):
         return jnp.stack([self.onset])
@@ -53,8 +53,8 @@ class Pulse(AbstractFunctionOfTime):
     value: PyTree = parameter()
     baseline: PyTree = parameter(0.0)
 
-    def __call__(self, t):
-        is_on = (t >= self.onset) & (t < self.onset + self.duration)
+    def at(self, t, slack):
+        is_on = (t + slack >= self.onset) & (t + slack < self.onset + self.duration)
         return _between(is_on, self.baseline, self.value)
 
     def breakpoints(self):
@@ -75,7 +75,7 @@ class Ramp(AbstractFunctionOfTime):
     stop: PyTree = parameter()
     start: PyTree = parameter(0.0)
 
-    def __call__(self, t):
+    def at(self, t, slack):
         progress = jnp.clip((t - self.onset) / self.duration, 0.0, 1.0)
         return _between(progress, self.start, self.stop)
 
@@ -99,7 +99,7 @@ class Sine(AbstractFunctionOfTime):
     phase: Parameter = parameter(0.0)
     offset: PyTree = parameter(0.0)
 
-    def __call__(self, t):
+    def at(self, t, slack):
         angle = 2 * jnp.pi * self.frequency * t / _MS_PER_S + self.phase
         crest = jtu.tree_map(jnp.add, _like(self.offset, self.amplitude), self.amplitude)
         return _between(jnp.sin(angle), self.offset, crest)
