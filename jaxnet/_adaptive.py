@@ -12,7 +12,7 @@ from ._random import require_key
 from ._result import is_concrete, result_if, RESULTS, worst
 from ._solution import Solution
 from ._system import AbstractHybridSystem, diffusion_at, is_additive
-from ._tree import all_finite
+from ._tree import all_finite, float_dtype
 from ._types import RealScalarLike
 
 
@@ -83,11 +83,13 @@ class Adaptive(AbstractMethod):
     def controller(self, problem: Problem) -> diffrax.AbstractStepSizeController:
         controller = self.stepsize_controller
         if controller is None:
-            rtol, atol = _TOLERANCES[jnp.dtype(float).name]
+            rtol, atol = _TOLERANCES[float_dtype().name]
             controller = diffrax.PIDController(rtol=rtol, atol=atol)
         if not isinstance(controller, diffrax.AbstractAdaptiveStepSizeController):
             return controller
         jumps = jax.lax.stop_gradient(problem.parts.input.breakpoints())
+        # What never comes, or has always been, is no jump.
+        jumps = jnp.where(jnp.isfinite(jumps), jumps, jnp.inf)
         if jumps.size == 0:
             return controller
         return diffrax.ClipStepSizeController(controller, jump_ts=jumps)
@@ -132,11 +134,7 @@ class Adaptive(AbstractMethod):
 
 @eqx.filter_jit
 def _run(method: Adaptive, problem: Problem) -> Solution:
-    # Where a traced value is bad, a harmless problem that ends soon.
-    t0 = jnp.where(problem.good, problem.t0, 0.0)
-    t1 = jnp.where(problem.good, problem.t1, 1.0)
-    y0 = jtu.tree_map(lambda x: jnp.where(problem.good, x, 0.0), problem.y0)
-    save = problem.save
+    t0, t1, save = problem.t0, problem.t1, problem.save
     if save is None:
         save = diffrax.SaveAt(ts=jnp.linspace(t0, t1, _DEFAULT_TIMES))
     solution = diffrax.diffeqsolve(
@@ -145,9 +143,9 @@ def _run(method: Adaptive, problem: Problem) -> Solution:
         t0,
         t1,
         method.dt0,
-        y0,
+        problem.y0,
         args=(problem.parts, problem.good),
-        saveat=_without_args(save),
+        saveat=_normalise(save, problem),
         stepsize_controller=method.controller(problem),
         adjoint=method.adjoint,
         max_steps=method.max_steps,
@@ -215,6 +213,8 @@ def _check_save(problem: Problem) -> None:
         values = (problem.t0, problem.t1, sub.ts)
         if sub.ts is None or not all(is_concrete(x) for x in values):
             continue
+        if not (jnp.diff(sub.ts) > 0).all():
+            raise ValueError("`ts` of `save` must rise strictly. Sort the times.")
         if not ((sub.ts >= problem.t0) & (sub.ts <= problem.t1)).all():
             raise ValueError(
                 f"`ts` of `save` must lie between `t0` = {problem.t0} and `t1` = "
@@ -222,10 +222,15 @@ def _check_save(problem: Problem) -> None:
             )
 
 
-def _without_args(save: diffrax.SaveAt) -> diffrax.SaveAt:
+def _normalise(save: diffrax.SaveAt, problem: Problem) -> diffrax.SaveAt:
     """What is saved is a function of the time and the state alone, as on a grid."""
 
     def wrap(sub: diffrax.SubSaveAt) -> diffrax.SubSaveAt:
+        if sub.ts is not None:
+            # Bad times have been replaced, and diffrax would refuse the whole batch.
+            clipped = jnp.clip(sub.ts, problem.t0, problem.t1)
+            ts = jnp.where(problem.good, sub.ts, clipped)
+            sub = eqx.tree_at(lambda s: s.ts, sub, ts)
         return eqx.tree_at(lambda s: s.fn, sub, lambda t, y, args: sub.fn(t, y, None))
 
     return eqx.tree_at(

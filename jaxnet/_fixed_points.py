@@ -16,11 +16,11 @@ from ._linearise import classify, flat_field, flow_field, frozen_time, Stability
 from ._prepare import fit_state, prepare_system
 from ._result import is_concrete, result_if, RESULTS, worst
 from ._system import AbstractSystem, Parts
-from ._tree import as_float_array, nan_unless, same_shapes
+from ._tree import as_float_array, float_dtype, nan_unless, same_shapes
 from ._types import InputValue, RealScalarLike, State
 
 
-_TOLERANCE = {"float64": 6e-8, "float32": 1e-3}
+_TOLERANCE = {"float64": 6e-8, "float32": 1e-4}
 _SEPARATION = {"float64": 1e-6, "float32": 3e-3}
 
 Vector: TypeAlias = Float[Array, " n"]
@@ -33,7 +33,8 @@ class FixedPoints(eqx.Module):
     **Attributes:**
 
     - `y`: the states; a leading axis of `max_points`. They are in rising order of the
-        first state variable. Rows that are not `valid` repeat the first valid one.
+        first state variable. Rows that are not `valid` repeat the first valid one, or
+        hold the first start where there is none: their other attributes mean nothing.
     - `valid`: which rows hold a fixed point. Mask by it before you reduce.
     - `residual`: the largest absolute entry of the vector field there (per ms).
     - `eigenvalues`: of the Jacobian there (1/ms), by falling real part.
@@ -54,8 +55,14 @@ class FixedPoints(eqx.Module):
     result: RESULTS
 
 
-def lattice(low, high, points: int) -> Float[Array, "starts n"]:
+def lattice(low, high, points: int) -> Float[Array, "starts ..."]:
     """Starts on a regular lattice: `points` along each state variable.
+
+    **Arguments:**
+
+    - `low`, `high`: the corners, one number for each state variable; two numbers for a
+        state of shape ``()``.
+    - `points`: along each state variable.
 
     ```pycon
     >>> import jaxnet as jn
@@ -63,8 +70,14 @@ def lattice(low, high, points: int) -> Float[Array, "starts n"]:
     (9, 2)
     ```
     """
-    edges = zip(np.atleast_1d(low), np.atleast_1d(high), strict=True)
-    axes = [jnp.linspace(a, b, points, dtype=float) for a, b in edges]
+    if np.shape(low) != np.shape(high):
+        raise ValueError(
+            f"`low` and `high` must have one shape, but theirs are {np.shape(low)} and "
+            f"{np.shape(high)}."
+        )
+    if np.ndim(low) == 0:
+        return jnp.linspace(low, high, points, dtype=float)
+    axes = [jnp.linspace(a, b, points, dtype=float) for a, b in zip(low, high, strict=True)]
     return jnp.stack(jnp.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(axes))
 
 
@@ -96,8 +109,9 @@ def fixed_points(
     - `max_points`: the number of rows of the answer.
     - `max_steps`: Newton steps from each start.
     - `tolerance`: a root counts if the correction and the vector field are below
-        ``tolerance * (1 + abs(y))`` in every entry. By default 6e-8 in float64 and 1e-3
+        ``tolerance * (1 + abs(y))`` in every entry. By default 6e-8 in float64 and 1e-4
         in float32; after that one more step has been taken.
+        The 1 is in the units of the state: rescale states that are much smaller.
     - `separation`: roots nearer than ``separation * (1 + abs(y))`` in every entry are
         one. By default 1e-6 in float64 and 3e-3 in float32.
 
@@ -118,7 +132,7 @@ def fixed_points(
         raise ValueError(f"`max_points` must be at least 1, but it is {max_points}.")
     if max_steps < 1:
         raise ValueError(f"`max_steps` must be at least 1, but it is {max_steps}.")
-    dtype = jnp.dtype(float).name
+    dtype = float_dtype().name
     tolerance = _TOLERANCE[dtype] if tolerance is None else tolerance
     separation = _SEPARATION[dtype] if separation is None else separation
     for name, value in (("tolerance", tolerance), ("separation", separation)):
@@ -176,8 +190,9 @@ class _Search(eqx.Module):
         first = jtu.tree_map(lambda x: x[0], starts)
         _, unravel = ravel_pytree(first)
         field = flat_field(flow_field(parts, t), unravel)
-        fixed = flat_field(flow_field(_stop_gradient(parts), _stop_gradient(t)), unravel)
         vectors = _stop_gradient(jax.vmap(lambda y: ravel_pytree(y)[0])(starts))
+        # Functions of the user may hold tracers of their own; those stop here too.
+        fixed = _stop_gradient(eqx.filter_closure_convert(field, vectors[0]))
 
         found, converged = self._newton(fixed, vectors)
         rows, valid, count = self._distinct(found, converged, vectors)

@@ -52,11 +52,11 @@ class Grid(AbstractMethod):
         if not (math.isfinite(self.dt) and self.dt > 0):
             raise ValueError(f"`dt` must be positive and finite, but it is {self.dt}.")
         if type(self.solver) not in SOLVERS:
-            names = ", ".join(solver.__name__ for solver in SOLVERS)
+            names = ", ".join(f"{solver.__name__}()" for solver in SOLVERS)
             raise ValueError(
-                f"`solver` of `Grid` must be one of {names}, but it is "
-                f"{type(self.solver).__name__}. For another one take `Adaptive`, with "
-                "`diffrax.ConstantStepSize()` for fixed steps."
+                f"`solver` of `Grid` must be one of {names}, but it is {self.solver}. For "
+                "another one take `Adaptive`, with `diffrax.ConstantStepSize()` for fixed "
+                "steps."
             )
         if self.max_spikes < 1:
             raise ValueError(f"`max_spikes` must be positive, not {self.max_spikes}.")

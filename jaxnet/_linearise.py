@@ -5,6 +5,7 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Complex, Float, Real
 
@@ -12,7 +13,7 @@ from . import _small_linear
 from ._prepare import prepare_state, prepare_system
 from ._result import RESULTS, worst
 from ._system import AbstractSystem, Parts
-from ._tree import check_no_nan, nan_unless
+from ._tree import check_no_nan, float_dtype, nan_unless
 from ._types import InputValue, RealScalarLike, State
 from .inputs import is_constant
 
@@ -22,8 +23,8 @@ class EQUILIBRIUM(eqx.Enumeration):
 
     A `node` has real eigenvalues of one sign; a `focus` has real parts of one sign and
     some complex ones; a `saddle` has real parts of both signs; a `centre` has only
-    imaginary ones; what else has a real part of zero is `nonhyperbolic`, and its
-    linearisation does not decide its stability.
+    imaginary ones; what else has a real part of zero is `nonhyperbolic`. Its linearisation
+    cannot tell that it is stable.
     """
 
     node = "node"
@@ -48,15 +49,19 @@ class Stability(eqx.Module):
     eigenvalues: Complex[Array, "... n"]
 
     def __str__(self) -> str:
+        if self.stable.ndim > 0:
+            rows = range(len(self.stable))
+            each = [jax.tree.map(lambda x, i=i: x[i], self) for i in rows]
+            return str([str(one) for one in each])
         kind = EQUILIBRIUM[self.kind]
-        if self.stable.ndim > 0 or kind in ("centre", "nonhyperbolic", "saddle"):
+        if kind not in ("node", "focus"):
             return kind
         return f"{'stable' if self.stable else 'unstable'} {kind}"
 
 
 def default_tolerance() -> float:
     """The square root of the resolution of the default float dtype."""
-    return float(jnp.finfo(float).eps) ** 0.5
+    return float(np.finfo(float_dtype()).eps) ** 0.5
 
 
 def classify(

@@ -6,9 +6,15 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 
 from ._parameters import check_ranges
-from ._result import result_if, RESULTS, worst
+from ._result import result_if, RESULTS, SUCCESS, worst
 from ._system import AbstractSystem, decompose, drive, Parts
-from ._tree import as_arrays, as_float_array, check_no_nan, same_shapes
+from ._tree import (
+    as_arrays,
+    as_float_array,
+    check_no_nan,
+    replace_unless,
+    same_shapes,
+)
 from ._types import InputValue, State
 from .inputs import as_input
 
@@ -16,7 +22,9 @@ from .inputs import as_input
 def prepare_system(system: AbstractSystem, u: InputValue) -> tuple[Parts, RESULTS]:
     """The parts of a system with its input, and whether its values are good.
 
-    A concrete bad value raises; a traced one is in the result.
+    A concrete bad value raises. A traced one is in the result, and all parameters are
+    then 1: what is computed from them is thrown away, but it has finite derivatives, so
+    that parameters which are shared with other elements of a batch keep theirs.
     """
     if not isinstance(system, AbstractSystem):
         raise ValueError(
@@ -26,13 +34,17 @@ def prepare_system(system: AbstractSystem, u: InputValue) -> tuple[Parts, RESULT
     system = as_arrays(system)
     if not callable(u):
         check_no_nan(u, "u")
-    u = None if u is None else as_arrays(as_input(u))
+    try:
+        u = None if u is None else as_arrays(as_input(u))
+    except ValueError as e:
+        raise ValueError(f"`u` is no input: {e}") from e
     in_range = check_ranges(system) & check_ranges(u)
     no_nan = check_no_nan(system, "system") & check_no_nan(u, "u")
     result = worst(
         result_if(~in_range, RESULTS.parameter_out_of_range),
         result_if(~no_nan, RESULTS.nan_input),
     )
+    system, u = replace_unless(result == SUCCESS, (system, u), 1.0)
     return decompose(drive(system, u)), result
 
 
@@ -40,7 +52,7 @@ def prepare_state(parts: Parts, y: State, name: str) -> tuple[State, RESULTS]:
     """A state that fits the system, and whether it is finite."""
     y = fit_state(parts, y, name)
     finite = check_no_nan(y, name, finite=True)
-    return y, result_if(~finite, RESULTS.nan_input)
+    return replace_unless(finite, y, 0.0), result_if(~finite, RESULTS.nan_input)
 
 
 def fit_state(parts: Parts, y: State, name: str) -> State:
@@ -57,6 +69,8 @@ def fit_state(parts: Parts, y: State, name: str) -> State:
     except ValueError:
         if not _is_flat(y):
             raise
+        derivative = None
+    if _is_flat(y) and not same_shapes(y, derivative):
         y = jnp.stack(y)
         derivative = _derivative_shape(parts, y, name)
     if not same_shapes(y, derivative):
@@ -76,7 +90,7 @@ def _derivative_shape(parts: Parts, y: State, name: str) -> PyTree:
     u = parts.input.value_shape()
     try:
         return eqx.filter_eval_shape(parts.flow.vector_field, jnp.zeros(()), y, u)
-    except (TypeError, ValueError, IndexError) as e:
+    except (TypeError, ValueError, LookupError) as e:
         raise ValueError(
             f"The vector field of `{type(parts.flow).__name__}` cannot be evaluated at "
             f"`{name}` of shape {_shapes(y)} and an input `u` of shape {_shapes(u)}: {e}"

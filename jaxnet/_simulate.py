@@ -2,15 +2,23 @@
 
 import diffrax
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from ._adaptive import Adaptive
 from ._method import AbstractMethod, Problem
 from ._prepare import prepare_state, prepare_system
-from ._result import is_concrete, raise_if_failed, result_if, RESULTS, worst
+from ._result import (
+    is_concrete,
+    raise_if_failed,
+    result_if,
+    RESULTS,
+    SUCCESS,
+    worst,
+)
 from ._solution import Solution
 from ._system import AbstractSystem
-from ._tree import check_no_nan, nan_unless
+from ._tree import check_no_nan, nan_unless, replace_unless
 from ._types import InputValue, Key, RealScalarLike, State
 
 
@@ -33,7 +41,9 @@ def simulate(
     - `system`: the system.
     - `y0`: the state at `t0`, in the shape that the system documents.
     - `t0`, `t1`: (ms).
-    - `u`: the input, a constant or a function of time: sugar for ``Driven(system, u)``.
+    - `u`: the input, a constant or a function of time: sugar for ``Driven(system, u)``. A
+        function must be pure: it is compiled once. One that jumps belongs into
+        `jaxnet.inputs`, since an adaptive solver may step over it.
     - `method`: `Adaptive()` by default, or `Grid(dt)`.
     - `save`: what to save, a `jaxnet.SaveAt`; each method says what it saves by default.
         A function ``fn(t, y, args)`` in it is called with ``args=None``.
@@ -56,10 +66,19 @@ def simulate(
     ```
     """
     method = Adaptive() if method is None else method
+    _check_kinds(method, save, key)
     parts, system_result = prepare_system(system, u)
     y0, state_result = prepare_state(parts, y0, "y0")
-    input_result = worst(system_result, state_result, _check_times(t0, t1))
-    good = input_result == RESULTS.successful
+    time_result = _check_times(t0, t1)
+    # Where a traced time is bad, any short run will do.
+    if not is_concrete(t1):
+        t1 = replace_unless(
+            time_result == SUCCESS, t1, t0 + 1.0 if is_concrete(t0) else 1.0
+        )
+    if not is_concrete(t0):
+        t0 = replace_unless(time_result == SUCCESS, t0, t1 - 1.0)
+    input_result = worst(system_result, state_result, time_result)
+    good = input_result == SUCCESS
     solution = method.solve(Problem(parts, y0, t0, t1, save, key, good))
     if not is_concrete(good):
         solution = eqx.tree_at(
@@ -70,6 +89,27 @@ def simulate(
     if throw:
         raise_if_failed(solution.result)
     return solution
+
+
+def _check_kinds(method: object, save: object, key: Key | None) -> None:
+    if not isinstance(method, AbstractMethod):
+        raise ValueError(
+            f"`method` must be `Adaptive(...)` or `Grid(dt)`, but it is {method}. A solver "
+            "of diffrax goes into one of them: `Adaptive(solver=diffrax.Tsit5())`."
+        )
+    if not (save is None or isinstance(save, diffrax.SaveAt)):
+        raise ValueError(
+            f"`save` must be a `jaxnet.SaveAt`, but it is {save}. Every tenth step is "
+            "`SaveAt(t0=True, steps=10)`."
+        )
+    if key is None:
+        return
+    is_typed = jnp.issubdtype(jnp.result_type(key), jax.dtypes.prng_key)
+    if not is_typed or jnp.ndim(key) != 0:
+        raise ValueError(
+            "`key` must be one key, `jax.random.key(seed)`. For many runs split it and use "
+            "`jax.vmap`."
+        )
 
 
 def _check_times(t0: RealScalarLike, t1: RealScalarLike) -> RESULTS:

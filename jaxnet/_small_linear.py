@@ -43,6 +43,13 @@ def _eigenvalues_2x2(matrix: Float[Array, "2 2"]) -> Complex[Array, " 2"]:
     is_double = discriminant == 0
     root = jnp.sqrt(jnp.where(is_double, 1.0, jnp.abs(discriminant)))
     root = jnp.where(is_double, 0.0, root)
-    real = jnp.where(discriminant > 0, root, 0.0)
     imag = jnp.where(discriminant < 0, root, 0.0)
-    return jax.lax.complex(jnp.stack([mean + real, mean - real]), jnp.stack([imag, -imag]))
+    root = jnp.where(discriminant > 0, root, 0.0)
+    # Of two real eigenvalues far apart, the small one cancels in the difference; it is
+    # the determinant by the large one.
+    large = mean + jnp.where(mean < 0, -root, root)
+    spread = (root > 0) & (large != 0)
+    quotient = (a * d - b * c) / jnp.where(spread, large, 1.0)
+    small = jnp.where(spread, quotient, mean - jnp.where(mean < 0, -root, root))
+    upper, lower = jnp.where(mean < 0, small, large), jnp.where(mean < 0, large, small)
+    return jax.lax.complex(jnp.stack([upper, lower]), jnp.stack([imag, -imag]))

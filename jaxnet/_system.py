@@ -173,11 +173,13 @@ def is_additive(diffusion: Diffusion) -> bool:
 def diffusion_at(diffusion: Diffusion, t, y: State, u: InputValue) -> State:
     """The strength of the noise for every entry of the state."""
     strength = diffusion(t, y, u) if callable(diffusion) else diffusion
+    if jtu.treedef_is_leaf(jtu.tree_structure(strength)):
+        strength = jtu.tree_map(lambda _: strength, y)
     try:
         return jtu.tree_map(
             lambda g, leaf: jnp.broadcast_to(g, jnp.shape(leaf)), strength, y
         )
-    except ValueError as e:
+    except (TypeError, ValueError) as e:
         raise ValueError(
             "`diffusion` must have the structure of the state, and shapes that broadcast "
             f"to it: {e}"

@@ -35,19 +35,29 @@ def concrete_float(x: RealScalarLike, name: str, remedy: str) -> float:
     return float(np.asarray(x, dtype=np.float64))
 
 
+def _resolution(t: RealScalarLike) -> float:
+    dtype = np.dtype(getattr(t, "dtype", float))
+    eps = np.finfo(dtype).eps if np.issubdtype(dtype, np.floating) else 0.0
+    return 4 * float(eps) * abs(float(t))
+
+
 def time_grid(
     t0: RealScalarLike, t1: RealScalarLike, dt: float, *, reads_ahead: bool
 ) -> TimeGrid:
     """The grid from t0 to t1; t1 must be a whole number of steps away."""
     remedy = "The number of steps of `Grid` is compiled into the program; use `Adaptive`."
     start, end = concrete_float(t0, "t0", remedy), concrete_float(t1, "t1", remedy)
+    if not dt > 0:
+        raise ValueError(f"`dt` must be positive, but it is {dt}.")
     steps = round((end - start) / dt)
+    # Times that come from a float32 array are only known to its resolution.
+    rounding = sum(_resolution(t) for t in (t0, t1))
     if steps < 1:
         raise ValueError(
             f"`t1 - t0` = {end - start} is less than one step of `dt` = {dt}. Take a "
             "smaller `dt`."
         )
-    if abs(start + steps * dt - end) > _WHOLE_STEP_TOLERANCE * dt:
+    if abs(start + steps * dt - end) > _WHOLE_STEP_TOLERANCE * dt + rounding:
         raise ValueError(
             f"`t1 - t0` = {end - start} is not a whole number of steps of `dt` = {dt}. "
             f"Take `t1` = {start + steps * dt}, or another `dt`."

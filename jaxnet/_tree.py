@@ -10,6 +10,11 @@ from jaxtyping import Array, Bool, PyTree
 from ._result import is_concrete
 
 
+def float_dtype() -> np.dtype:
+    """The default float dtype of JAX; `jnp.dtype(float)` is always float64."""
+    return np.dtype(jnp.result_type(float))
+
+
 def is_numeric(x) -> bool:
     """Whether a leaf is a number or an array, traced or not."""
     return isinstance(x, int | float | complex | np.ndarray | np.generic | jax.Array)
@@ -90,13 +95,20 @@ def all_finite(tree: PyTree) -> Bool[Array, ""]:
     return all_true([jnp.all(jnp.isfinite(x)) for x in leaves])
 
 
+def replace_unless(good: Bool[Array, ""], tree: PyTree, value: float) -> PyTree:
+    """The tree, or one value in every floating-point leaf."""
+    if is_concrete(good) and good:
+        return tree
+
+    def replace(leaf):
+        return jnp.where(good, leaf, value) if is_inexact(leaf) else leaf
+
+    return jtu.tree_map(replace, tree)
+
+
 def nan_unless(good: Bool[Array, ""], tree: PyTree) -> PyTree:
     """The tree, or NaN in every floating-point leaf."""
-
-    def poison(leaf):
-        return jnp.where(good, leaf, jnp.nan) if is_inexact(leaf) else leaf
-
-    return jtu.tree_map(poison, tree)
+    return replace_unless(good, tree, jnp.nan)
 
 
 def same_shapes(a: PyTree, b: PyTree) -> bool:

@@ -101,7 +101,7 @@ CONSTRUCTED = {
     "Grid dt infinite": (lambda: jn.Grid(jnp.inf), "`dt` must be positive and finite"),
     "Grid solver": (
         lambda: jn.Grid(0.1, solver=diffrax.Kvaerno5()),
-        "`solver` of `Grid` must be one of Euler, Heun.*Kvaerno5.*take `Adaptive`",
+        "`solver` of `Grid` must be one of Euler.*Heun.*Kvaerno5.*take `Adaptive`",
     ),
     "Grid max_spikes": (
         lambda: jn.Grid(0.1, max_spikes=0),
@@ -472,7 +472,7 @@ def test_an_input_that_turns_nan_on_the_way_is_no_silent_number():
     assert not np.isfinite(adaptive.ys[-1])
 
 
-POPULATION = jn.models.RatePopulation()
+SILENT = jn.models.RatePopulation()
 
 
 @pytest.mark.parametrize(
@@ -482,20 +482,20 @@ POPULATION = jn.models.RatePopulation()
         (lambda: jn.Adaptive(dt0=jnp.nan), "`dt0` must be positive"),
         (lambda: jn.Adaptive(max_steps=0), "`max_steps` must be positive"),
         (
-            lambda: jn.simulate(POPULATION, 0.1, t1=1e-8, method=jn.Grid(0.1)),
+            lambda: jn.simulate(SILENT, 0.1, t1=1e-8, method=jn.Grid(0.1)),
             "less than one step",
         ),
         (
-            lambda: jn.simulate(POPULATION, 0.1, t1=1.0, save=jn.SaveAt(ts=[0.5, 2.0])),
+            lambda: jn.simulate(SILENT, 0.1, t1=1.0, save=jn.SaveAt(ts=[0.5, 2.0])),
             "`ts` of `save` must lie between",
         ),
         (
             lambda: jn.simulate(
-                POPULATION, 0.1, t1=1.0, method=jn.Grid(0.1), save=jn.SaveAt(steps=-3)
+                SILENT, 0.1, t1=1.0, method=jn.Grid(0.1), save=jn.SaveAt(steps=-3)
             ),
             "`steps` of `save` must not be negative",
         ),
-        (lambda: jn.simulate(POPULATION, 1j, t1=1.0), "`y0` is no state"),
+        (lambda: jn.simulate(SILENT, 1j, t1=1.0), "`y0` is no state"),
     ],
 )
 def test_a_call_that_cannot_be_meant_is_refused_by_name(call, message):
@@ -505,7 +505,7 @@ def test_a_call_that_cannot_be_meant_is_refused_by_name(call, message):
 
 def test_what_is_saved_with_adaptive_steps_must_be_finite():
     save = jn.SaveAt(t1=True, fn=lambda t, y, args: jnp.nan * y)
-    solution = jn.simulate(POPULATION, 0.1, t1=1.0, save=save, throw=False)
+    solution = jn.simulate(SILENT, 0.1, t1=1.0, save=save, throw=False)
     assert bool(solution.result == jn.RESULTS.nonfinite_state)
 
 

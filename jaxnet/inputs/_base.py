@@ -2,16 +2,18 @@
 
 import abc
 from collections.abc import Callable
+from typing import ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
+import numpy as np
 from jaxtyping import Array, Float, PyTree, Real
 
 from .._parameters import Parametric
 from .._time_grid import TimeGrid
-from .._tree import as_float_array
+from .._tree import as_float_array, float_dtype
 from .._types import InputValue, Key, RealScalarLike
 
 
@@ -27,6 +29,9 @@ class AbstractInput(Parametric):
 
     ``first + second`` is the sum of two inputs.
     """
+
+    # So that ``numpy_array + an_input`` is left to the input.
+    __array_ufunc__: ClassVar[None] = None
 
     @abc.abstractmethod
     def __call__(self, t: Real[Array, ""]) -> InputValue:
@@ -93,7 +98,7 @@ class AbstractFunctionOfTime(AbstractInput):
 
     def on_grid(self, carry, grid, step, fraction):
         t = grid.time(step + fraction)
-        rounding = 4 * jnp.finfo(float).eps * jnp.abs(t)
+        rounding = 4 * float(np.finfo(float_dtype()).eps) * jnp.abs(t)
         return self.at(t, _SLACK_IN_STEPS * grid.dt + rounding)
 
 
@@ -117,8 +122,9 @@ class Constant(AbstractFunctionOfTime):
 class FunctionOfTime(AbstractFunctionOfTime):
     """Any smooth function of time (ms), written in JAX.
 
-    An adaptive solver is told of no jumps: for a step or a pulse take
-    [`jaxnet.inputs.Step`][] or [`jaxnet.inputs.Pulse`][].
+    It must be pure: it is compiled once, with what it refers to. An adaptive solver is
+    told of no jumps: for a step or a pulse take [`jaxnet.inputs.Step`][] or
+    [`jaxnet.inputs.Pulse`][].
     """
 
     function: Callable[[Real[Array, ""]], InputValue]

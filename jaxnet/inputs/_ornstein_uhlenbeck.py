@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, PyTree
 
 from .._parameters import Parameter, parameter
 from .._random import normal_like, require_key, split_key
+from .._result import is_concrete
 from .._time_grid import time_grid, TimeGrid
 from .._types import Key, RealScalarLike
 from ._base import AbstractInput
@@ -68,7 +69,7 @@ class AbstractOrnsteinUhlenbeck(AbstractInput):
         whole input; the terms of a sum have keys of their own.
         """
         grid = time_grid(t0, t1, dt, reads_ahead=True)
-        input_key, _ = split_key(key)
+        input_key, _ = split_key(require_key(key, f"`{type(self).__name__}`"))
 
         def step(carry, k):
             return self.advance(carry, grid, k), carry[1]
@@ -115,8 +116,8 @@ class EulerOrnsteinUhlenbeck(AbstractOrnsteinUhlenbeck):
     $I_0 = \sigma z_0$ and
     $I_{k+1} = I_k - (dt/\tau) I_k + \sigma\sqrt{2\,dt/\tau}\,z_{k+1}$. Its stationary
     variance is $\sigma^2 / (1 - dt/2\tau)$: larger than $\sigma^2$ by 5 % at
-    $dt = \tau/10$. For comparison with programs that do so; see
-    [`jaxnet.inputs.OrnsteinUhlenbeck`][] for the exact form.
+    $dt = \tau/10$; it diverges from $dt = 2\tau$ on. For comparison with programs that
+    do so; [`jaxnet.inputs.OrnsteinUhlenbeck`][] is exact.
 
     **Arguments:**
 
@@ -129,4 +130,10 @@ class EulerOrnsteinUhlenbeck(AbstractOrnsteinUhlenbeck):
 
     def coefficients(self, dt):
         ratio = dt / self.tau
-        return 1 - ratio, jnp.sqrt(2 * ratio)
+        converges = ratio < 2
+        if is_concrete(converges) and not converges.all():
+            raise ValueError(
+                f"`dt` = {dt} must be below twice `tau` = {self.tau}, or the recurrence "
+                "diverges. Take a smaller `dt`, or the exact `OrnsteinUhlenbeck`."
+            )
+        return jnp.where(converges, 1 - ratio, jnp.nan), jnp.sqrt(2 * ratio)

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 import jax.tree_util as jtu
-from jaxtyping import PyTree
+from jaxtyping import Array, Float, PyTree
 
 from .._parameters import Parameter, parameter
 from .._types import InputValue
@@ -32,7 +32,7 @@ class Step(AbstractFunctionOfTime):
         return _between(t + slack >= self.onset, self.baseline, self.value)
 
     def breakpoints(self):
-        return jnp.stack([self.onset])
+        return jnp.ravel(self.onset)
 
 
 class Pulse(AbstractFunctionOfTime):
@@ -58,7 +58,7 @@ class Pulse(AbstractFunctionOfTime):
         return _between(is_on, self.baseline, self.value)
 
     def breakpoints(self):
-        return jnp.stack([self.onset, self.onset + self.duration])
+        return _edges(self.onset, self.duration)
 
 
 class Ramp(AbstractFunctionOfTime):
@@ -80,7 +80,7 @@ class Ramp(AbstractFunctionOfTime):
         return _between(progress, self.start, self.stop)
 
     def breakpoints(self):
-        return jnp.stack([self.onset, self.onset + self.duration])
+        return _edges(self.onset, self.duration)
 
 
 class Sine(AbstractFunctionOfTime):
@@ -108,6 +108,11 @@ class Sine(AbstractFunctionOfTime):
         return jnp.zeros(0)
 
 
+def _edges(onset: Parameter, duration: Parameter) -> Float[Array, " edges"]:
+    """The start and the end, of every unit where they differ from unit to unit."""
+    return jnp.concatenate([jnp.ravel(onset), jnp.ravel(onset + duration)])
+
+
 def _like(default: PyTree, value: PyTree) -> PyTree:
     """One number stands for every leaf of the other tree."""
     if jtu.tree_structure(default) == jtu.tree_structure(0.0):
@@ -117,4 +122,5 @@ def _like(default: PyTree, value: PyTree) -> PyTree:
 
 def _between(weight, low: PyTree, high: PyTree) -> InputValue:
     """``low`` at weight 0, ``high`` at weight 1."""
-    return jtu.tree_map(lambda a, b: (1 - weight) * a + weight * b, _like(low, high), high)
+    low, high = _like(low, high), _like(high, low)
+    return jtu.tree_map(lambda a, b: (1 - weight) * a + weight * b, low, high)

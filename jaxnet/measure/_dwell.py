@@ -54,10 +54,20 @@ def hysteresis(below: Bool[Array, " time"], above: Bool[Array, " time"]) -> TwoS
     ([False, True, True, False, False], [False, True, True, True, True])
     ```
     """
+    _require_one(below, "below")
+    _require_one(above, "above")
     steps = jnp.arange(len(below))
     last_crossing = jax.lax.cummax(jnp.where(below | above, steps, -1))
     known = last_crossing >= 0
     return TwoStates(up=known & above[last_crossing], known=known)
+
+
+def _require_one(series: Bool[Array, "..."], name: str) -> None:
+    if series.ndim != 1:
+        raise ValueError(
+            f"`{name}` must be one trajectory, of shape (time,), but it is "
+            f"{series.shape}. For many trials use `jax.vmap`."
+        )
 
 
 def dwell_times(states: TwoStates, dt: RealScalarLike) -> DwellTimes:
@@ -67,6 +77,7 @@ def dwell_times(states: TwoStates, dt: RealScalarLike) -> DwellTimes:
 
     - `states`: sampled every `dt` (ms).
     """
+    _require_one(states.up, "states")
     up, down = states.up & states.known, ~states.up & states.known
     return DwellTimes(
         time_up=dt * jnp.sum(up).astype(float),
@@ -81,7 +92,8 @@ def pooled_mean(
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """The mean dwell time over independent trials, and its standard error (ms).
 
-    The ratio of the sums; its error is that of a ratio estimator (Cochran, Sampling
+    The ratio of the sums, infinite where no state was left; it takes two trials to
+    estimate the error. Its error is that of a ratio estimator (Cochran, Sampling
     Techniques, 1977, section 2.11).
     """
     total = jnp.sum(exits)
