@@ -1,6 +1,8 @@
 """Time in whole steps."""
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ._result import is_concrete
@@ -36,9 +38,9 @@ def concrete_float(x: RealScalarLike, name: str, remedy: str) -> float:
 
 
 def _resolution(t: RealScalarLike) -> float:
-    dtype = np.dtype(getattr(t, "dtype", float))
-    eps = np.finfo(dtype).eps if np.issubdtype(dtype, np.floating) else 0.0
-    return 4 * float(eps) * abs(float(t))
+    if not (isinstance(t, jax.Array) and jnp.issubdtype(t.dtype, jnp.floating)):
+        return 0.0
+    return 4 * float(jnp.finfo(t.dtype).eps) * abs(float(t))
 
 
 def time_grid(

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool, PyTree
 
 from ._result import is_concrete
+from ._types import RealScalarLike
 
 
 def float_dtype() -> np.dtype:
@@ -95,7 +96,7 @@ def all_finite(tree: PyTree) -> Bool[Array, ""]:
     return all_true([jnp.all(jnp.isfinite(x)) for x in leaves])
 
 
-def replace_unless(good: Bool[Array, ""], tree: PyTree, value: float) -> PyTree:
+def replace_unless(good: Bool[Array, ""], tree: PyTree, value: RealScalarLike) -> PyTree:
     """The tree, or one value in every floating-point leaf."""
     if is_concrete(good) and good:
         return tree
