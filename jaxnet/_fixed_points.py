@@ -221,11 +221,6 @@ class _Search(eqx.Module):
             result=worst(input_result, search_result),
         )
 
-    def _is_small(self, vector: Vector, x: Vector) -> Bool[Array, ""]:
-        # An infinite state is no root: any vector is small beside it.
-        small = jnp.abs(vector) <= self.tolerance * (1 + jnp.abs(x))
-        return jnp.all(small & jnp.isfinite(x))
-
     def _newton(
         self, field: Field, starts: Float[Array, "starts n"]
     ) -> tuple[Float[Array, "starts n"], Bool[Array, " starts"]]:
@@ -236,27 +231,42 @@ class _Search(eqx.Module):
         """
         value_and_jacobian = jax.jacfwd(lambda x: (field(x),) * 2, has_aux=True)
 
-        def advance_one(x, converged):
+        def look(x: Vector):
+            """The vector field, the correction, and whether either is large.
+
+            NaN is not large: what has become NaN has ended, as no root.
+            """
             matrix, value = value_and_jacobian(x)
             correction = _small_linear.solve(matrix, value)
+            bound = self.tolerance * (1 + jnp.abs(x))
+            large = (jnp.abs(value) > bound) | (jnp.abs(correction) > bound)
+            return value, correction, jnp.any(large)
+
+        def advance_one(x, ended):
+            _, correction, is_large = look(x)
+            ended = ended | ~is_large
+            return jnp.where(ended, x, x - correction), ended
+
+        def advance(state):
+            x, ended, step = state
+            return *jax.vmap(advance_one)(x, ended), step + 1
+
+        def is_running(state):
+            _, ended, step = state
+            return jnp.any(~ended) & (step < self.max_steps)
+
+        def polish(x):
+            value, correction, is_large = look(x)
             # On a double root the correction is 0 / 0, and a root it is.
             at_rest = jnp.all(value == 0)
             correction = jnp.where(at_rest, 0.0, correction)
-            is_root = self._is_small(correction, x) & self._is_small(value, x)
-            return jnp.where(converged, x, x - correction), converged | is_root
-
-        def advance(state):
-            x, converged, step = state
-            return *jax.vmap(advance_one)(x, converged), step + 1
-
-        def is_running(state):
-            x, converged, step = state
-            ended = converged | ~jnp.all(jnp.isfinite(x), axis=-1)
-            return jnp.any(~ended) & (step < self.max_steps)
+            is_root = jnp.all(jnp.isfinite(x - correction)) & (at_rest | ~is_large)
+            return x - correction, is_root
 
         state = (starts, jnp.zeros(len(starts), bool), 0)
-        found, converged, _ = jax.lax.while_loop(is_running, advance, state)
-        return found, converged
+        found, _, _ = jax.lax.while_loop(is_running, advance, state)
+        # Without the barrier the last step is computed anew in all that uses it.
+        return jax.lax.optimization_barrier(jax.vmap(polish)(found))
 
     def _distinct(
         self,

@@ -407,7 +407,7 @@ def test_starts_of_the_wrong_width_are_refused():
 def test_lattice_is_every_combination():
     expected = list(itertools.product(np.linspace(0, 1, 3), np.linspace(-2, 4, 3)))
     np.testing.assert_allclose(jn.lattice((0, -2), (1, 4), 3), expected, rtol=0, atol=1e-15)
-    np.testing.assert_allclose(jn.lattice(0, 1, 5)[:, 0], np.linspace(0, 1, 5))
+    np.testing.assert_allclose(jn.lattice(0, 1, 5), np.linspace(0, 1, 5))
 
 
 # Kinds of systems and of inputs
