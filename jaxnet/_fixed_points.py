@@ -191,10 +191,8 @@ class _Search(eqx.Module):
         _, unravel = ravel_pytree(first)
         field = flat_field(flow_field(parts, t), unravel)
         vectors = _stop_gradient(jax.vmap(lambda y: ravel_pytree(y)[0])(starts))
-        # Functions of the user may hold tracers of their own; those stop here too.
-        fixed = _stop_gradient(eqx.filter_closure_convert(field, vectors[0]))
 
-        found, converged = self._newton(fixed, vectors)
+        found, converged = self._newton(field, vectors)
         rows, valid, count = self._distinct(found, converged, vectors)
         good = input_result == RESULTS.successful
         valid, count = valid & good, jnp.where(good, count, 0)
@@ -236,7 +234,8 @@ class _Search(eqx.Module):
 
             NaN is not large: what has become NaN has ended, as no root.
             """
-            matrix, value = value_and_jacobian(x)
+            # Here, and not at the parameters: a function of the user may hold some too.
+            matrix, value = _stop_gradient(value_and_jacobian(x))
             correction = _small_linear.solve(matrix, value)
             bound = self.tolerance * (1 + jnp.abs(x))
             large = (jnp.abs(value) > bound) | (jnp.abs(correction) > bound)
