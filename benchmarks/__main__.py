@@ -1,6 +1,7 @@
 """Run the benchmarks: ``python -m benchmarks [NAME ...]``."""
 
 import importlib
+import os
 import pkgutil
 import sys
 
@@ -11,6 +12,8 @@ import benchmarks
 
 def main(chosen: list[str]) -> None:
     jax.config.update("jax_enable_x64", True)
+    # One device a core, so that a batch can be sharded over the machine.
+    jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
     modules = sorted(m.name for m in pkgutil.iter_modules(benchmarks.__path__))
     for name in chosen or [m for m in modules if not m.startswith("_")]:
         for ratio in importlib.import_module(f"benchmarks.{name}").main():
