@@ -105,7 +105,7 @@ def main() -> list[Ratio]:
     details = (
         f"40,000 cells, 17 starts, eigenvalues: {ours:.3f} s with {FEW_STEPS} steps on "
         f"{len(jax.devices())} cores (first call, with compilation, {first:.2f} s); scipy "
-        f"{loop:.1f} s, from {SAMPLE} random cells. On one device {times[FEW_STEPS]:.3f} s, "
+        f"{loop:.1f} s, from {SAMPLE} cells. On one core {times[FEW_STEPS]:.3f} s, "
         f"{loop / times[FEW_STEPS]:.0f} times; there with the default of {DEFAULT_STEPS} "
         f"steps {times[DEFAULT_STEPS]:.3f} s, {loop / times[DEFAULT_STEPS]:.0f} times"
     )
