@@ -43,6 +43,15 @@ class Adaptive(AbstractMethod):
 
     What `simulate` saves: 201 times at equal distances by default; else as
     `jaxnet.SaveAt` says.
+
+    ```pycon
+    >>> import diffrax
+    >>> import jaxnet as jn
+    >>> stiff = jn.Adaptive(solver=diffrax.Kvaerno5(), max_steps=1000)
+    >>> run = jn.simulate(jn.models.RatePopulation(), 1.0, t1=1.0, method=stiff)
+    >>> round(float(run.ys[-1]), 4)
+    0.3679
+    ```
     """
 
     solver: diffrax.AbstractSolver = eqx.field(default_factory=diffrax.Tsit5)

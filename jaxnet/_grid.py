@@ -42,6 +42,20 @@ class Grid(AbstractMethod):
 
     What `simulate` saves: every step by default; every k-th one, or a function of the
     state, by `jaxnet.SaveAt(t0=True, steps=k, fn=...)`.
+
+    ```pycon
+    >>> import diffrax
+    >>> import jaxnet as jn
+    >>> run = jn.simulate(
+    ...     jn.models.RatePopulation(),
+    ...     1.0,
+    ...     t1=1.0,
+    ...     method=jn.Grid(0.25, diffrax.Heun()),
+    ...     save=jn.SaveAt(t0=True, steps=2),
+    ... )
+    >>> run.ts.tolist()
+    [0.0, 0.5, 1.0]
+    ```
     """
 
     dt: float = eqx.field(static=True, converter=_concrete_dt)

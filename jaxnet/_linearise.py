@@ -74,6 +74,13 @@ def classify(
     - `eigenvalues`: of the Jacobian (1/ms).
     - `tolerance`: below which a real or an imaginary part counts as zero (1/ms). By
         default the square root of the dtype's resolution, 1.5e-8 in float64.
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> import jax.numpy as jnp
+    >>> print(jn.classify(jnp.array([0.5 + 2.0j, 0.5 - 2.0j])))
+    unstable focus
+    ```
     """
     tolerance = default_tolerance() if tolerance is None else tolerance
     real, imag = eigenvalues.real, eigenvalues.imag
@@ -133,6 +140,12 @@ def jacobian(
 
     **Returns:** the derivative of the vector field's entry i with respect to the state's
     entry j (1/ms); NaN where a traced parameter is bad.
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> jn.jacobian(jn.models.RatePopulation(tau=4.0), 0.2).tolist()
+    [[-0.25]]
+    ```
     """
     parts, result = prepare_system(system, u)
     y, state_result = prepare_state(parts, y, "y")
@@ -154,6 +167,12 @@ def eigenvalues(
     The arguments are those of [`jaxnet.jacobian`][]. First derivatives are exact, but at
     a double eigenvalue there is none. For three and more state variables there are no
     second derivatives.
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> jn.eigenvalues(jn.models.RatePopulation(tau=4.0), 0.2).tolist()
+    [(-0.25+0j)]
+    ```
     """
     return _small_linear.eigenvalues(jacobian(system, y, u=u, t=t))
 

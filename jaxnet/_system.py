@@ -122,6 +122,15 @@ class Noisy(AbstractSystem):
         that broadcasts to the state (additive noise), or a function ``g(t, y, u)``.
 
     The analysis of a noisy system is that of its flow.
+
+    ```pycon
+    >>> import jax
+    >>> import jaxnet as jn
+    >>> noisy = jn.Noisy(jn.models.RatePopulation(), 0.1)
+    >>> run = jn.simulate(noisy, 0.2, t1=1.0, method=jn.Grid(0.1), key=jax.random.key(0))
+    >>> run.ys.shape
+    (11,)
+    ```
     """
 
     system: AbstractSystem

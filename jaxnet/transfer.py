@@ -59,6 +59,12 @@ class Logistic(AbstractTransferFunction):
 
     - `a`: steepness (per unit of input).
     - `theta`: threshold (units of input), where the rate is 1/2.
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> float(jn.transfer.Logistic(theta=2.0)(2.0))
+    0.5
+    ```
     """
 
     a: Parameter = parameter(1.0, positive=True)
@@ -75,6 +81,12 @@ class ThresholdLinear(AbstractTransferFunction):
 
     - `a`: slope above the threshold (rate per unit of input).
     - `theta`: threshold (units of input).
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> float(jn.transfer.ThresholdLinear(a=2.0, theta=1.0)(3.0))
+    4.0
+    ```
     """
 
     a: Parameter = parameter(1.0, positive=True)
@@ -94,6 +106,12 @@ class PowerLaw(AbstractTransferFunction):
     - `theta`: threshold (units of input).
 
     Source: Ahmadian, Rubin and Miller 2013, doi:10.1162/NECO_a_00472, with n = 2.
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> float(jn.transfer.PowerLaw(k=0.5, n=2.0).gain(3.0))
+    3.0
+    ```
     """
 
     k: Parameter = parameter(1.0, positive=True)
@@ -114,6 +132,12 @@ class Tanh(AbstractTransferFunction):
 
     - `a`: steepness (per unit of input).
     - `theta`: threshold (units of input).
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> float(jn.transfer.Tanh(a=2.0).gain(0.0))
+    2.0
+    ```
     """
 
     a: Parameter = parameter(1.0, positive=True)

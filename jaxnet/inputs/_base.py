@@ -108,6 +108,12 @@ class Constant(AbstractFunctionOfTime):
     **Arguments:**
 
     - `value`: a number, an array, or a tree of them, as the driven system expects.
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> [float(x) for x in jn.inputs.Constant((0.75, 0.0))(5.0)]
+    [0.75, 0.0]
+    ```
     """
 
     value: PyTree = eqx.field(converter=as_float_array)

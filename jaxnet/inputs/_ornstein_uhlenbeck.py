@@ -103,6 +103,14 @@ class OrnsteinUhlenbeck(AbstractOrnsteinUhlenbeck):
     - `tau`: the correlation time (ms).
 
     The key is that of `simulate`.
+
+    ```pycon
+    >>> import jax
+    >>> import jaxnet as jn
+    >>> noise = jn.inputs.OrnsteinUhlenbeck(sigma=0.7, tau=1.0)
+    >>> noise.path(t0=0.0, t1=1.0, dt=0.25, key=jax.random.key(0)).samples
+    5
+    ```
     """
 
     def coefficients(self, dt):

@@ -28,6 +28,12 @@ class Sampled(AbstractInput):
     - `values`: a tree of arrays whose first axis is time.
     - `dt`: the time between samples (ms).
     - `t0`: the time of the first sample (ms).
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> float(jn.inputs.Sampled([0.0, 2.0, 3.0], dt=0.5)(0.25))
+    1.0
+    ```
     """
 
     values: PyTree = eqx.field(converter=as_float_array)

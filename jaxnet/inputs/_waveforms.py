@@ -22,6 +22,13 @@ class Step(AbstractFunctionOfTime):
 
     The derivative with respect to `onset` is zero: the time of a jump is not
     differentiated.
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> step = jn.inputs.Step(onset=10.0, value=2.0)
+    >>> float(step(9.0)), float(step(10.0))
+    (0.0, 2.0)
+    ```
     """
 
     onset: Parameter = parameter()
@@ -46,6 +53,13 @@ class Pulse(AbstractFunctionOfTime):
 
     The derivatives with respect to `onset` and `duration` are zero: the time of a jump
     is not differentiated.
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> pulse = jn.inputs.Pulse(onset=10.0, duration=5.0, value=2.0)
+    >>> float(pulse(14.0)), float(pulse(15.0))
+    (2.0, 0.0)
+    ```
     """
 
     onset: Parameter = parameter()
@@ -68,6 +82,12 @@ class Ramp(AbstractFunctionOfTime):
 
     - `onset`, `duration`: (ms). `duration` must be positive.
     - `start`, `stop`: numbers or trees of arrays that add to each other.
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> float(jn.inputs.Ramp(onset=10.0, duration=4.0, stop=2.0)(12.0))
+    1.0
+    ```
     """
 
     onset: Parameter = parameter()
@@ -92,6 +112,13 @@ class Sine(AbstractFunctionOfTime):
     - `frequency`: $f$ (Hz, with the time in ms).
     - `phase`: (rad).
     - `offset`: a number or a tree of arrays that adds to `amplitude`.
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> sine = jn.inputs.Sine(amplitude=2.0, frequency=10.0)
+    >>> round(float(sine(25.0)), 6)
+    2.0
+    ```
     """
 
     amplitude: PyTree = parameter()

@@ -76,6 +76,15 @@ def dwell_times(states: TwoStates, dt: RealScalarLike) -> DwellTimes:
     **Arguments:**
 
     - `states`: sampled every `dt` (ms).
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> import jax.numpy as jnp
+    >>> x = jnp.array([0.9, 0.9, 0.1, 0.1, 0.9])
+    >>> dwell = jn.measure.dwell_times(jn.measure.hysteresis(x < 0.2, x > 0.7), 0.5)
+    >>> float(dwell.time_up), int(dwell.exits_up)
+    (1.5, 1)
+    ```
     """
     _require_one(states.up, "states")
     up, down = states.up & states.known, ~states.up & states.known
@@ -95,6 +104,14 @@ def pooled_mean(
     The ratio of the sums, infinite where no state was left; it takes two trials to
     estimate the error. Its error is that of a ratio estimator (Cochran, Sampling
     Techniques, 1977, section 2.11).
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> import jax.numpy as jnp
+    >>> mean, error = jn.measure.pooled_mean(jnp.array([30.0, 50.0]), jnp.array([1, 3]))
+    >>> float(mean)
+    20.0
+    ```
     """
     total = jnp.sum(exits)
     mean = jnp.sum(time) / total
