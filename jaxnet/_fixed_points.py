@@ -264,8 +264,7 @@ class _Search(eqx.Module):
 
         state = (starts, jnp.zeros(len(starts), bool), 0)
         found, _, _ = jax.lax.while_loop(is_running, advance, state)
-        # Without the barrier the last step is computed anew in all that uses it.
-        return jax.lax.optimization_barrier(jax.vmap(polish)(found))
+        return jax.vmap(polish)(found)
 
     def _distinct(
         self,
