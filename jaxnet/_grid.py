@@ -201,13 +201,10 @@ class _Step(eqx.Module):
     grid: TimeGrid
 
     def init(self, y0: State, key: Key | None, max_spikes: int) -> _Carry:
-        input_key = noise_key = None
-        if self.parts.diffusion is not None:
+        is_noisy = self.parts.diffusion is not None
+        if is_noisy:
             require_key(key, "a `Noisy` system")
-        if key is not None:
-            input_key, noise_key = split_key(key)
-        if self.parts.diffusion is None:
-            noise_key = None
+        input_key, noise_key = (None, None) if key is None else split_key(key)
         log = None
         if isinstance(self.parts.flow, AbstractHybridSystem):
             empty = jnp.zeros(max_spikes, int)
@@ -216,7 +213,7 @@ class _Step(eqx.Module):
             step=jnp.zeros((), int),
             y=y0,
             input=self.parts.input.init(self.grid, input_key),
-            noise_key=noise_key,
+            noise_key=noise_key if is_noisy else None,
             log=log,
         )
 

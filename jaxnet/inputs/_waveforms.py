@@ -128,8 +128,9 @@ class Sine(AbstractFunctionOfTime):
 
     def at(self, t, slack):
         angle = 2 * jnp.pi * self.frequency * t / _MS_PER_S + self.phase
-        crest = jtu.tree_map(jnp.add, _like(self.offset, self.amplitude), self.amplitude)
-        return _between(jnp.sin(angle), self.offset, crest)
+        offset = _like(self.offset, self.amplitude)
+        amplitude = _like(self.amplitude, self.offset)
+        return jtu.tree_map(lambda o, a: o + a * jnp.sin(angle), offset, amplitude)
 
     def breakpoints(self):
         return jnp.zeros(0)
