@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING
 from diffrax import SaveAt as SaveAt
 
 from . import (
+    connectivity as connectivity,
+    couplings as couplings,
     inputs as inputs,
     measure as measure,
     models as models,
+    surrogate as surrogate,
     transfer as transfer,
 )
 from ._adaptive import Adaptive as Adaptive
+from ._exponential import Exponential as Exponential
 from ._fixed_points import (
     fixed_points as fixed_points,
     FixedPoints as FixedPoints,
@@ -28,9 +32,20 @@ from ._linearise import (
 )
 from ._method import AbstractMethod as AbstractMethod
 from ._parameters import Parameter as Parameter, parameter as parameter
+from ._record import (
+    AbstractRecord as AbstractRecord,
+    RecordCounts as RecordCounts,
+    RecordRaster as RecordRaster,
+    RecordTimes as RecordTimes,
+)
 from ._result import RESULTS as RESULTS
 from ._simulate import simulate as simulate
-from ._solution import Solution as Solution, Spikes as Spikes
+from ._solution import (
+    Solution as Solution,
+    SpikeCounts as SpikeCounts,
+    SpikeRaster as SpikeRaster,
+    Spikes as Spikes,
+)
 from ._system import (
     AbstractHybridSystem as AbstractHybridSystem,
     AbstractSystem as AbstractSystem,

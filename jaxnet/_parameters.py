@@ -35,11 +35,16 @@ def _as_parameter(x: PyTree) -> PyTree:
     return as_float_array(x)
 
 
+def _as_optional_parameter(x: PyTree) -> PyTree:
+    return None if x is None else _as_parameter(x)
+
+
 def parameter(
     default: Any = dataclasses.MISSING,
     *,
     positive: bool = False,
     nonnegative: bool = False,
+    optional: bool = False,
 ) -> Any:
     """Declare a field of a system as a parameter: an array of the default float dtype.
 
@@ -49,6 +54,7 @@ def parameter(
     - `positive`, `nonnegative`: the range of the parameter. A concrete value outside
         raises a `ValueError` that names the parameter; a traced one becomes
         `RESULTS.parameter_out_of_range`.
+    - `optional`: whether the field may also be `None`.
 
     ```pycon
     >>> import jaxnet as jn
@@ -63,7 +69,9 @@ def parameter(
     ValueError: `tau` of `Decay` must be positive, but it is -1.0...
     ```
     """
-    options: dict[str, Any] = {"converter": _as_parameter}
+    options: dict[str, Any] = {
+        "converter": _as_optional_parameter if optional else _as_parameter
+    }
     if isinstance(default, np.ndarray | jax.Array | list):
         options["default_factory"] = lambda: default
     elif default is not dataclasses.MISSING:

@@ -39,6 +39,11 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "Reduce `dt`, look at the function in `save`, or look for "
         "positive feedback without saturation and for a rate of the wrong sign."
     )
+    flow_not_local = (
+        "The derivative of some unit depends on the variables of another one, which "
+        "`Exponential` cannot step. Take an explicit solver such as `diffrax.Heun()`, or "
+        "let the units send spikes."
+    )
     no_fixed_point = (
         "No start converged to a fixed point. Give more starts, or starts nearer to "
         "where the vector field is small; raise `max_steps`; or there is none."
@@ -49,7 +54,8 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
     )
     spike_buffer_full = (
         "More spikes were fired than `max_spikes`; the first ones are kept, and "
-        "`count` has the true number. Raise `max_spikes`."
+        "`count` has the true number. Raise `max_spikes` of `RecordTimes`, or take "
+        "`RecordRaster()`, which always has room."
     )
 
 

@@ -1,9 +1,10 @@
 """What comes back from a simulation."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import equinox as eqx
-from jaxtyping import Array, Bool, Float, Int, PyTree
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, PyTree, UInt8
 
 from ._result import RESULTS
 
@@ -13,7 +14,8 @@ class Spikes(eqx.Module):
 
     **Attributes:**
 
-    - `time`: of each spike (ms), the end of the step that crossed the threshold.
+    - `time`: of each spike (ms), NaN in the padding; by default the end of the step that
+        crossed the threshold.
     - `index`: the unit that fired.
     - `valid`: whether an entry of the buffer holds a spike.
     - `count`: how many spikes were fired, also those that found no room.
@@ -25,6 +27,39 @@ class Spikes(eqx.Module):
     count: Int[Array, ""]
 
 
+class SpikeRaster(eqx.Module):
+    """Which unit fired in which step, eight units a byte.
+
+    **Attributes:**
+
+    - `time`: of the spikes of each step (ms).
+    - `bits`: the spikes of each step, packed.
+    - `units`: the number of units.
+    """
+
+    time: Float[Array, " steps"]
+    bits: UInt8[Array, "steps bytes"]
+    units: int = eqx.field(static=True)
+
+    def unpack(self) -> Bool[Array, "steps units"]:
+        """Whether each unit fired in each step."""
+        return jnp.unpackbits(self.bits, axis=-1, count=self.units).astype(bool)
+
+
+class SpikeCounts(eqx.Module):
+    """How often each unit fired.
+
+    **Attributes:**
+
+    - `count`: the number of spikes of each unit.
+    """
+
+    count: Int[Array, " units"]
+
+
+SpikeRecord: TypeAlias = Spikes | SpikeRaster | SpikeCounts
+
+
 class Solution(eqx.Module):
     """The solution of a simulation.
 
@@ -32,13 +67,14 @@ class Solution(eqx.Module):
 
     - `ts`: the times that were saved (ms).
     - `ys`: the state at these times, or what `save` made of it; a leading time axis.
-    - `spikes`: of a hybrid system, the spikes that were fired; else `None`.
+    - `spikes`: of a hybrid system, the spikes that were fired, as its method was told to
+        record them; else `None`.
     - `result`: how it ended; compare with `RESULTS.successful`.
     - `stats`: counts, such as the number of steps.
     """
 
     ts: PyTree[Float[Array, " times"]]
     ys: PyTree
-    spikes: Spikes | None
+    spikes: SpikeRecord | None
     result: RESULTS
     stats: dict[str, Any]

@@ -7,9 +7,9 @@ from typing import Any, TypeAlias
 import equinox as eqx
 import jax.numpy as jnp
 import jax.tree_util as jtu
-from jaxtyping import Array, PyTree, Real
+from jaxtyping import Array, Bool, PyTree, Real
 
-from ._parameters import Parametric
+from ._parameters import Parameter, Parametric
 from ._tree import as_float_array
 from ._types import InputValue, State
 from .inputs import AbstractInput, as_input, Constant
@@ -39,34 +39,55 @@ class AbstractSystem(Parametric):
 class AbstractHybridSystem(AbstractSystem):
     """A system that also jumps: a flow between spikes, and what a spike does.
 
-    A step on a grid is: flow, guard, receive, reset.
+    A step on a grid is: flow, guard, receive, reset. What the system declares, its method
+    does: it keeps the spikes that are under way, and the clock of the refractory period.
     """
 
     @abc.abstractmethod
-    def guard(self, t: Real[Array, ""], y: State, u: InputValue) -> Real[Array, " units"]:
-        """A unit spikes when its entry is positive."""
+    def guard(self, t: Real[Array, ""], y: State, u: InputValue) -> Real[Array, "*units"]:
+        """A unit spikes when its entry is positive, unless it is refractory."""
 
     @abc.abstractmethod
     def receive(
         self,
         t: Real[Array, ""],
         y: State,
-        arrivals: Real[Array, " units"],
+        arrivals: PyTree[Real[Array, "*units"]],
         u: InputValue,
     ) -> State:
         """The state after spikes have reached their targets; smooth in `arrivals`.
 
-        `arrivals` is 1 where a source's spike arrives, 0 elsewhere.
+        `arrivals` has the structure of `delays()`: for each delay, 1 where a spike that
+        its source fired this long ago arrives now, 0 elsewhere.
         """
 
     @abc.abstractmethod
     def reset(
-        self, t: Real[Array, ""], y: State, spikes: Real[Array, " units"], u: InputValue
+        self, t: Real[Array, ""], y: State, spikes: Real[Array, "*units"], u: InputValue
     ) -> State:
         """The state after the reset of the units that fired; smooth in `spikes`.
 
         `spikes` is 1 where a unit fired, 0 elsewhere.
         """
+
+    def delays(self) -> PyTree[float]:
+        """The delays (ms) after which spikes are received: one, or a tree of them."""
+        return 0.0
+
+    def refractory_periods(self) -> Parameter | None:
+        """How long a unit can't spike again (ms), one number or one a unit.
+
+        `None` where no unit is ever refractory, which saves the clock.
+        """
+        return None
+
+    def hold(self, before: State, after: State, refractory: Bool[Array, "*units"]) -> State:
+        """The state after a flow or an arrival, given which units are refractory.
+
+        What a refractory period holds keeps its value from `before`. By default it holds
+        nothing: it only blocks spikes.
+        """
+        return after
 
 
 class Driven(AbstractSystem):

@@ -1,9 +1,12 @@
 """Time in whole steps."""
 
+import math
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, ArrayLike, Int, Real
 
 from ._result import is_concrete
 from ._types import RealScalarLike
@@ -16,16 +19,44 @@ _WHOLE_STEP_TOLERANCE = 1e-6
 class TimeGrid(eqx.Module):
     """The times ``t0 + step * dt`` (ms): counted in whole steps, never summed.
 
-    `reads_ahead` says whether a solver looks at the input after the start of a step.
+    `reads_ahead` says whether a solver looks at the input after the start of a step;
+    `stamp_at_start`, whether the time of a spike is the start of its step, or the end.
     """
 
     t0: float = eqx.field(static=True)
     dt: float = eqx.field(static=True)
     steps: int = eqx.field(static=True)
     reads_ahead: bool = eqx.field(static=True)
+    stamp_at_start: bool = eqx.field(static=True, default=False)
 
     def time(self, step):
         return self.t0 + step * self.dt
+
+    def spike_time(self, step):
+        """The time that a spike fired in a step is stamped with (ms)."""
+        return self.time(step if self.stamp_at_start else step + 1)
+
+    def step_of_spike(self, time):
+        """The step whose spikes are stamped with a time (ms), or with the nearest one."""
+        nearest = jnp.round((time - self.t0) / self.dt).astype(int)
+        return nearest if self.stamp_at_start else nearest - 1
+
+
+# More steps than any run has.
+FOREVER = 2**29
+# What is less than this part of a step short of a whole step counts as one.
+_PERIOD_SLACK = 1e-3
+
+
+def whole_steps_of_period(period: Real[ArrayLike, "..."], dt: float) -> Int[Array, "..."]:
+    """The steps of a refractory period: rounded down, but for a thousandth of a step."""
+    steps = jnp.floor(jnp.asarray(period) / dt + _PERIOD_SLACK)
+    return jnp.clip(steps, 0, FOREVER).astype(jnp.int32)
+
+
+def whole_steps_of_delay(delay: float, dt: float) -> int:
+    """The steps of a delay: the nearest whole number, halves up."""
+    return math.floor(delay / dt + 0.5)
 
 
 def concrete_float(x: RealScalarLike, name: str, remedy: str) -> float:
@@ -44,7 +75,12 @@ def _resolution(t: RealScalarLike) -> float:
 
 
 def time_grid(
-    t0: RealScalarLike, t1: RealScalarLike, dt: float, *, reads_ahead: bool
+    t0: RealScalarLike,
+    t1: RealScalarLike,
+    dt: float,
+    *,
+    reads_ahead: bool,
+    stamp_at_start: bool = False,
 ) -> TimeGrid:
     """The grid from t0 to t1; t1 must be a whole number of steps away."""
     remedy = "The number of steps of `Grid` is compiled into the program; use `Adaptive`."
@@ -64,4 +100,4 @@ def time_grid(
             f"`t1 - t0` = {end - start} is not a whole number of steps of `dt` = {dt}. "
             f"Take `t1` = {start + steps * dt}, or another `dt`."
         )
-    return TimeGrid(start, dt, steps, reads_ahead)
+    return TimeGrid(start, dt, steps, reads_ahead, stamp_at_start)

@@ -103,8 +103,8 @@ CONSTRUCTED = {
         lambda: jn.Grid(0.1, solver=diffrax.Kvaerno5()),
         "`solver` of `Grid` must be one of Euler.*Heun.*Kvaerno5.*take `Adaptive`",
     ),
-    "Grid max_spikes": (
-        lambda: jn.Grid(0.1, max_spikes=0),
+    "RecordTimes max_spikes": (
+        lambda: jn.RecordTimes(max_spikes=0),
         "`max_spikes` must be positive",
     ),
     "Adaptive dt0": (

@@ -48,7 +48,7 @@ class Recorder(jn.AbstractHybridSystem):
 
 def recorded(u, y0, *, t1, dt, t0=0.0, key=None):
     """The input at the start of each step."""
-    grid = jn.Grid(dt, max_spikes=1)
+    grid = jn.Grid(dt)
     solution = jn.simulate(Recorder(), y0, t0=t0, t1=t1, u=u, method=grid, key=key)
     return jax.tree.map(lambda x: np.asarray(x)[1:], solution.ys)
 

@@ -439,7 +439,7 @@ def test_a_leaky_neuron_fires_with_the_period_of_the_closed_form(drive):
     dt = 0.1
     period = 10.0 * math.log(drive / (drive - 1))
     steps = math.ceil(period / dt)
-    grid = jn.Grid(dt, solver=diffrax.Dopri8(), max_spikes=50)
+    grid = jn.Grid(dt, solver=diffrax.Dopri8(), record=jn.RecordTimes(50))
     solution = jn.simulate(LIF(), jnp.zeros(1), t1=100.0, u=jnp.array([drive]), method=grid)
     expected = np.arange(1, 1000 // steps + 1) * steps
     assert spike_steps(solution, dt).tolist() == expected.tolist()
@@ -451,7 +451,7 @@ def test_a_leaky_neuron_fires_with_the_period_of_the_closed_form(drive):
 def test_euler_steps_fire_with_the_period_of_their_recurrence():
     dt, drive = 0.1, 1.5
     steps = math.ceil(math.log(1 - 1 / drive) / math.log(1 - dt / 10.0))
-    grid = jn.Grid(dt, max_spikes=20)
+    grid = jn.Grid(dt, record=jn.RecordTimes(20))
     solution = jn.simulate(LIF(), jnp.zeros(1), t1=60.0, u=jnp.array([drive]), method=grid)
     expected = np.arange(1, 600 // steps + 1) * steps
     assert spike_steps(solution, dt).tolist() == expected.tolist()
@@ -498,7 +498,7 @@ def test_coupled_units_fire_as_in_a_plain_loop():
         jnp.array([0.1, 0.9, 0.4]),
         t1=80.0,
         u=drive,
-        method=jn.Grid(0.1, max_spikes=100),
+        method=jn.Grid(0.1, record=jn.RecordTimes(100)),
     )
     n = len(expected)
     steps = spike_steps(solution, 0.1).tolist()
@@ -528,7 +528,7 @@ def test_a_derivative_through_resets_on_the_grid_equals_finite_differences():
             jnp.zeros(1),
             t1=25.0,
             u=drive[None],
-            method=jn.Grid(0.1, max_spikes=4),
+            method=jn.Grid(0.1, record=jn.RecordTimes(4)),
             throw=False,
         )
         return solution.ys[-1, 0]
@@ -549,7 +549,7 @@ def test_too_many_spikes_keep_the_first_ones_and_the_true_count():
         jnp.zeros(1),
         t1=60.0,
         u=jnp.array([drive]),
-        method=jn.Grid(dt, max_spikes=3),
+        method=jn.Grid(dt, record=jn.RecordTimes(3)),
         throw=throw,
     )
     solution = run(False)
@@ -564,7 +564,7 @@ def test_too_many_spikes_keep_the_first_ones_and_the_true_count():
 def test_spikes_that_just_fit_are_no_failure():
     dt, drive = 0.1, 1.5
     steps = math.ceil(math.log(1 - 1 / drive) / math.log(1 - dt / 10.0))
-    method = jn.Grid(dt, max_spikes=2)
+    method = jn.Grid(dt, record=jn.RecordTimes(2))
     t1 = 2.5 * steps * dt
     t1 = round(t1 / dt) * dt
     solution = jn.simulate(LIF(), jnp.zeros(1), t1=t1, u=jnp.array([drive]), method=method)

@@ -1,10 +1,11 @@
-"""Inputs: constants, waveforms, samples and noise. ``a + b`` is their sum."""
+"""Inputs: constants, waveforms, samples, noise and spikes. ``a + b`` is their sum."""
 
 from ._base import (
     AbstractFunctionOfTime as AbstractFunctionOfTime,
     AbstractInput as AbstractInput,
     as_input as as_input,
     Constant as Constant,
+    Each as Each,
     FunctionOfTime as FunctionOfTime,
     is_constant as is_constant,
     Sum as Sum,
@@ -15,6 +16,7 @@ from ._ornstein_uhlenbeck import (
     OrnsteinUhlenbeck as OrnsteinUhlenbeck,
 )
 from ._sampled import Sampled as Sampled
+from ._spikes import Poisson as Poisson, SpikeTrain as SpikeTrain
 from ._waveforms import (
     Pulse as Pulse,
     Ramp as Ramp,

@@ -188,12 +188,81 @@ def _add(values: list[InputValue]) -> InputValue:
     return jtu.tree_map(lambda *leaves: sum(leaves), *values)
 
 
+class Each(AbstractInput):
+    """A tree of inputs, as an input whose value is the tree of their values.
+
+    A tree that has inputs or functions of time in it is read as one wherever an input is
+    expected. The inputs are random independently of one another.
+
+    **Arguments:**
+
+    - `inputs`: a tree of inputs, functions of time, numbers and arrays.
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> pulse = jn.inputs.Pulse(onset=1.0, duration=1.0, value=2.0)
+    >>> value = jn.inputs.Each({"e": pulse, "i": 0.5})(1.5)
+    >>> {name: float(x) for name, x in value.items()}
+    {'e': 2.0, 'i': 0.5}
+    ```
+    """
+
+    inputs: PyTree[AbstractInput] = eqx.field(
+        converter=lambda tree: _map_inputs(as_input, tree)
+    )
+
+    def __call__(self, t):
+        return _map_inputs(lambda x: x(t), self.inputs)
+
+    def breakpoints(self):
+        return jnp.concatenate([jnp.zeros(0), *(x.breakpoints() for x in self._leaves())])
+
+    def require(self, start, end):
+        for x in self._leaves():
+            x.require(start, end)
+
+    def value_shape(self):
+        return _map_inputs(lambda x: x.value_shape(), self.inputs)
+
+    def init(self, grid, key):
+        leaves = self._leaves()
+        keys = [None] * len(leaves) if key is None else jax.random.split(key, len(leaves))
+        return [x.init(grid, k) for x, k in zip(leaves, keys, strict=True)]
+
+    def advance(self, carry, grid, step):
+        pairs = zip(self._leaves(), carry, strict=True)
+        return [x.advance(c, grid, step) for x, c in pairs]
+
+    def on_grid(self, carry, grid, step, fraction):
+        carries = iter(carry)
+        return _map_inputs(
+            lambda x: x.on_grid(next(carries), grid, step, fraction), self.inputs
+        )
+
+    def _leaves(self) -> list[AbstractInput]:
+        return jtu.tree_leaves(self.inputs, is_leaf=_is_input)
+
+
+def _is_input(x) -> bool:
+    return isinstance(x, AbstractInput | list)
+
+
+def _map_inputs(function: Callable, tree: PyTree) -> PyTree:
+    return jtu.tree_map(function, tree, is_leaf=_is_input)
+
+
 def as_input(u: InputValue) -> AbstractInput:
-    """An input as it is; a function as a function of time; all else as a constant."""
+    """An input as it is; a function as a function of time; all else as a constant.
+
+    A tree with inputs or functions in it is an input too, [`jaxnet.inputs.Each`][].
+    """
     if isinstance(u, AbstractInput):
         return u
     if callable(u):
         return FunctionOfTime(u)
+    leaves = jtu.tree_leaves(u, is_leaf=_is_input)
+    if any(isinstance(x, AbstractInput) or callable(x) for x in leaves):
+        return Each(u)
     return Constant(u)
 
 
@@ -201,4 +270,6 @@ def is_constant(u: AbstractInput) -> bool:
     """Whether an input is known not to vary in time."""
     if isinstance(u, Sum):
         return all(is_constant(term) for term in u.terms)
+    if isinstance(u, Each):
+        return all(map(is_constant, jtu.tree_leaves(u.inputs, is_leaf=_is_input)))
     return isinstance(u, Constant)

@@ -7,3 +7,23 @@ from ._dwell import (
     pooled_mean as pooled_mean,
     TwoStates as TwoStates,
 )
+from ._spectrum import (
+    band_power as band_power,
+    peak_frequency as peak_frequency,
+    Spectrum as Spectrum,
+    welch as welch,
+)
+from ._spikes import (
+    cv as cv,
+    fano_factor as fano_factor,
+    firing_rates as firing_rates,
+    interspike_intervals as interspike_intervals,
+    InterspikeIntervals as InterspikeIntervals,
+    population_rate as population_rate,
+    raster as raster,
+)
+from ._synchrony import (
+    overlap as overlap,
+    pairwise_correlation as pairwise_correlation,
+    synchrony as synchrony,
+)

@@ -1,7 +1,30 @@
 """Models of neural dynamics. Each documents its state and its input `u`."""
 
+from ._adapting_neurons import (
+    AdaptiveExponentialLIF as AdaptiveExponentialLIF,
+    Izhikevich as Izhikevich,
+)
+from ._network import (
+    Network as Network,
+    NetworkState as NetworkState,
+    Population as Population,
+    Projection as Projection,
+)
+from ._neurons import (
+    AbstractNeuron as AbstractNeuron,
+    ExponentialLIF as ExponentialLIF,
+    LIF as LIF,
+    QuadraticLIF as QuadraticLIF,
+)
 from ._rate import (
     RateNetwork as RateNetwork,
     RatePopulation as RatePopulation,
     WilsonCowan as WilsonCowan,
+)
+from ._spike_source import SpikeSource as SpikeSource
+from ._synapses import (
+    AbstractSynapse as AbstractSynapse,
+    AlphaSynapse as AlphaSynapse,
+    ExponentialSynapse as ExponentialSynapse,
+    VoltageJump as VoltageJump,
 )

@@ -1,0 +1,126 @@
+"""What a grid records of the spikes."""
+
+import abc
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Int, PyTree
+
+from ._events import fold_batches, for_each_event, lane_and_unit, lanes_of
+from ._result import result_if, RESULTS, SUCCESS
+from ._solution import SpikeCounts, SpikeRaster, SpikeRecord, Spikes
+from ._time_grid import TimeGrid
+
+
+class AbstractRecord(eqx.Module):
+    """What is kept of the spikes: on the way in a carry, or step by step."""
+
+    @abc.abstractmethod
+    def init(self, units: int) -> PyTree:
+        """What is carried before the first step."""
+
+    @abc.abstractmethod
+    def add(
+        self, carry: PyTree, fired: Bool[Array, " units"], step: Int[Array, ""]
+    ) -> tuple[PyTree, PyTree]:
+        """What is carried on, and what is kept of this step alone."""
+
+    @abc.abstractmethod
+    def finish(
+        self, carry: PyTree, steps: PyTree, grid: TimeGrid, units: int
+    ) -> tuple[SpikeRecord, RESULTS]:
+        """The record, from what was carried and from what was kept of each step."""
+
+
+class RecordTimes(AbstractRecord):
+    """Record the time and the unit of each spike, as [`jaxnet.Spikes`][].
+
+    **Arguments:**
+
+    - `max_spikes`: how many spikes there is room for. If there are more, the first ones
+        are kept, and `result` says so.
+    """
+
+    max_spikes: int = eqx.field(static=True, default=10_000)
+
+    def __check_init__(self):
+        if self.max_spikes < 1:
+            raise ValueError(f"`max_spikes` must be positive, not {self.max_spikes}.")
+
+    def init(self, units):
+        empty = jnp.zeros(self.max_spikes, jnp.int32)
+        return _Log(empty, empty, jnp.zeros((), jnp.int32))
+
+    def add(self, carry, fired, step):
+        log, fired, step = jax.tree.map(lambda x: x[None], (carry, fired, step))
+        return jax.tree.map(lambda x: x[0], _append(log, fired, step)), None
+
+    def finish(self, carry, steps, grid, units):
+        valid = jnp.arange(self.max_spikes) < carry.count
+        time = jnp.asarray(grid.spike_time(carry.step), float)
+        spikes = Spikes(jnp.where(valid, time, jnp.nan), carry.index, valid, carry.count)
+        is_full = carry.count > self.max_spikes
+        return spikes, result_if(is_full, RESULTS.spike_buffer_full)
+
+
+class RecordRaster(AbstractRecord):
+    """Record whether each unit fired in each step, as [`jaxnet.SpikeRaster`][].
+
+    There is always room. A second of 10,000 units in steps of 0.1 ms takes 12.5 MB.
+    """
+
+    def init(self, units):
+        return None
+
+    def add(self, carry, fired, step):
+        return None, jnp.packbits(fired)
+
+    def finish(self, carry, steps, grid, units):
+        time = jnp.asarray(grid.spike_time(np.arange(grid.steps)), float)
+        return SpikeRaster(time, steps, units), SUCCESS
+
+
+class RecordCounts(AbstractRecord):
+    """Record how often each unit fired, as [`jaxnet.SpikeCounts`][]."""
+
+    def init(self, units):
+        return jnp.zeros(units, int)
+
+    def add(self, carry, fired, step):
+        return carry + fired, None
+
+    def finish(self, carry, steps, grid, units):
+        return SpikeCounts(carry), SUCCESS
+
+
+class _Log(eqx.Module):
+    """The step and the unit of every spike so far."""
+
+    step: Int[Array, "*lanes max_spikes"]
+    index: Int[Array, "*lanes max_spikes"]
+    count: Int[Array, "*lanes"]
+
+
+@fold_batches
+def _append(log: _Log, fired, step) -> _Log:
+    """Append the spikes of a step; every array has a first axis of lanes."""
+    lanes, units = lanes_of(log, fired, step), fired.shape[1]
+    everywhere = lambda x: jnp.broadcast_to(x, (lanes, *x.shape[1:]))
+    log, fired, step = jax.tree.map(everywhere, (log, fired, step))
+
+    def append(log, event):
+        lane, unit = lane_and_unit(event, lanes, units)
+        slot = log.count[lane]
+        # A slot past the end drops the spike; the count goes on.
+        write = lambda array, x: array.at[lane, slot].set(
+            x.astype(array.dtype), mode="drop"
+        )
+        return _Log(
+            write(log.step, step[lane]),
+            write(log.index, unit),
+            log.count.at[lane].add(1),
+        )
+
+    return for_each_event(fired.ravel(), append, log)

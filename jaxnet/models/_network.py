@@ -1,0 +1,362 @@
+"""Networks: named populations of spiking neurons, and projections between them."""
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, PyTree, Real
+
+from .._system import AbstractHybridSystem
+from .._types import State
+from ..couplings import AbstractCoupling, deliver
+from ._neurons import AbstractNeuron
+from ._spike_source import SpikeSource
+from ._synapses import AbstractSynapse, VoltageJump
+
+
+# More distinct delays than this are not meant: each one is a pathway of its own.
+_MOST_DELAYS = 500
+
+
+class Population(eqx.Module):
+    """So many neurons of one kind.
+
+    **Arguments:**
+
+    - `neuron`: the model, whose parameters are one number or one a neuron.
+    - `size`: how many there are.
+    """
+
+    neuron: AbstractNeuron
+    size: int = eqx.field(static=True)
+
+    def __check_init__(self):
+        if self.size < 1:
+            raise ValueError(f"`size` of `Population` must be positive, not {self.size}.")
+
+
+def _split_delay(delay) -> tuple[float, ...]:
+    delays = np.asarray(delay, float)
+    if not (np.isfinite(delays).all() and (delays >= 0).all()):
+        raise ValueError(
+            f"`delay` must be finite and not negative, but it is {delay}. Pass it in ms."
+        )
+    distinct = np.unique(delays)
+    if len(distinct) > _MOST_DELAYS:
+        raise ValueError(
+            f"`delay` has {len(distinct)} distinct values. Round them to the steps in "
+            "which they are simulated: `dt * np.round(delay / dt)`."
+        )
+    return tuple(distinct.tolist())
+
+
+class Projection(eqx.Module):
+    """Synapses of one kind from one population to another.
+
+    **Arguments:**
+
+    - `source`, `target`: the names of the populations.
+    - `coupling`: who is connected to whom, with which weight; see `jaxnet.couplings`.
+    - `synapse`: what a spike does to its target.
+    - `delay`: (ms), one number, or one a synapse in the shape that the coupling documents.
+        `jaxnet.Grid(dt).delay_steps(delay)` says what a grid makes of it.
+
+    **Attributes:**
+
+    - `parts`: the coupling, or with many delays its parts, one for each distinct delay.
+    - `delays`: the distinct delays.
+    """
+
+    source: str = eqx.field(static=True)
+    target: str = eqx.field(static=True)
+    parts: tuple[AbstractCoupling, ...]
+    synapse: AbstractSynapse
+    delays: tuple[float, ...] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        source: str,
+        target: str,
+        coupling: AbstractCoupling,
+        synapse: AbstractSynapse | None = None,
+        *,
+        delay: Float[ArrayLike, "..."] = 0.0,
+    ):
+        self.source, self.target = source, target
+        self.synapse = VoltageJump() if synapse is None else synapse
+        self.delays = _split_delay(delay)
+        is_one = np.ndim(delay) == 0
+        self.parts = (
+            (coupling,) if is_one else coupling.split(np.asarray(delay, float), self.delays)
+        )
+
+    @property
+    def coupling(self) -> AbstractCoupling:
+        """The coupling of a projection with one delay."""
+        if len(self.parts) > 1:
+            raise AttributeError(
+                "This projection has many delays: its couplings are in `parts`."
+            )
+        return next(iter(self.parts))
+
+
+class NetworkState(eqx.Module):
+    """The state of a network.
+
+    **Attributes:**
+
+    - `neurons`: the state of each population, under its name.
+    - `synapses`: the state of the synapses of each projection, one entry a target.
+    """
+
+    neurons: dict[str, State]
+    synapses: dict[str, State]
+
+
+class Network(AbstractHybridSystem):
+    r"""Named populations of spiking neurons, and projections between them.
+
+    The state is a [`jaxnet.models.NetworkState`][]; `initial_state` makes one. The input
+    `u` is a dictionary with the input of some populations under their names; `None` is no
+    input. The current of a neuron is its input and that of its synapses.
+
+    The units are those of all populations, in the order in which these are given;
+    ``network.units(name)`` is the slice of one of them.
+
+    **Arguments:**
+
+    - `populations`: a [`jaxnet.models.Population`][] under each name.
+    - `projections`: a [`jaxnet.models.Projection`][] under each name.
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> network = jn.models.Network(
+    ...     {
+    ...         "driver": jn.models.Population(jn.models.LIF(tau=10.0), 1),
+    ...         "follower": jn.models.Population(jn.models.LIF(tau=100.0), 1),
+    ...     },
+    ...     {
+    ...         "kick": jn.models.Projection(
+    ...             "driver", "follower", jn.couplings.OneToOne(0.6, size=1)
+    ...         )
+    ...     },
+    ... )
+    >>> run = jn.simulate(
+    ...     network,
+    ...     network.initial_state(),
+    ...     t1=20.0,
+    ...     u={"driver": 2.0},
+    ...     method=jn.Grid(0.1, jn.Exponential()),
+    ... )
+    >>> run.spikes.index[run.spikes.valid].tolist()
+    [0, 0, 1]
+    ```
+    """
+
+    populations: dict[str, Population]
+    projections: dict[str, Projection]
+    names: tuple[str, ...] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        populations: Mapping[str, Population],
+        projections: Mapping[str, Projection] | None = None,
+    ):
+        self.populations = dict(populations)
+        self.projections = dict(projections or {})
+        self.names = tuple(populations)
+
+    def __check_init__(self):
+        if not self.populations:
+            raise ValueError("`populations` is empty: a network needs at least one.")
+        for name, projection in self.projections.items():
+            for end, key in (("source", projection.source), ("target", projection.target)):
+                if key not in self.populations:
+                    raise ValueError(
+                        f"`{end}` of the projection {name!r} is {key!r}, but the "
+                        f"populations are {list(self.names)}."
+                    )
+            if isinstance(self.populations[projection.target].neuron, SpikeSource):
+                raise ValueError(
+                    f"`target` of the projection {name!r} is a population of "
+                    "`SpikeSource`s, which fire when their input says so, and take no "
+                    "spikes."
+                )
+            expected = self._size(projection.target), self._size(projection.source)
+            for part in projection.parts:
+                if part.shape != expected:
+                    raise ValueError(
+                        f"The coupling of the projection {name!r} has the shape "
+                        f"{part.shape}, but it must be (targets, sources), {expected}: the "
+                        f"sizes of {projection.target!r} and of {projection.source!r}."
+                    )
+
+    def _size(self, name: str) -> int:
+        return self.populations[name].size
+
+    def units(self, name: str) -> slice:
+        """Where the neurons of a population stand among all units."""
+        if name not in self.populations:
+            raise ValueError(f"`name` must be one of {list(self.names)}, not {name!r}.")
+        ends = list(itertools.accumulate(map(self._size, self.names), initial=0))
+        i = self.names.index(name)
+        return slice(ends[i], ends[i + 1])
+
+    def initial_state(self, **neurons: State) -> NetworkState:
+        """A state in which no spike has arrived yet.
+
+        **Arguments:**
+
+        - `neurons`: the state of some populations, by name, where they are not at rest;
+            numbers are broadcast to all neurons.
+        """
+        unknown = set(neurons) - set(self.names)
+        if unknown:
+            raise ValueError(
+                f"{sorted(unknown)} are no populations of this network, which are "
+                f"{list(self.names)}."
+            )
+        return NetworkState(
+            {
+                name: _like(neurons[name], p.neuron.resting_state(p.size), name)
+                if name in neurons
+                else p.neuron.resting_state(p.size)
+                for name, p in self.populations.items()
+            },
+            {
+                name: p.synapse.zero_state(self._size(p.target))
+                for name, p in self.projections.items()
+            },
+        )
+
+    def vector_field(self, t, y, u):
+        inputs = self._inputs(u)
+        return NetworkState(
+            {
+                name: p.neuron.vector_field(
+                    t, y.neurons[name], self._current(name, y, inputs.get(name))
+                )
+                for name, p in self.populations.items()
+            },
+            {
+                name: p.synapse.vector_field(y.synapses[name])
+                for name, p in self.projections.items()
+            },
+        )
+
+    def guard(self, t, y, u):
+        inputs = self._inputs(u)
+
+        def of_population(name: str):
+            p = self.populations[name]
+            guard = p.neuron.guard(t, y.neurons[name], inputs.get(name))
+            return jnp.broadcast_to(guard, (p.size,))
+
+        return jnp.concatenate([of_population(name) for name in self.names])
+
+    def delays(self):
+        return tuple(sorted({d for p in self.projections.values() for d in p.delays}))
+
+    def receive(self, t, y, arrivals, u):
+        received = self._received(arrivals)
+        neurons = dict(y.neurons)
+        for name, p in self.projections.items():
+            jump = p.synapse.voltage_jump(received[name])
+            if jump is not None:
+                neuron, state = self.populations[p.target].neuron, neurons[p.target]
+                v = neuron.voltage(state) + jump
+                neurons[p.target] = neuron.with_voltage(state, v)
+        return NetworkState(
+            neurons,
+            {
+                name: p.synapse.receive(y.synapses[name], received[name])
+                for name, p in self.projections.items()
+            },
+        )
+
+    def reset(self, t, y, spikes, u):
+        inputs = self._inputs(u)
+        return NetworkState(
+            {
+                name: p.neuron.reset(
+                    t, y.neurons[name], spikes[self.units(name)], inputs.get(name)
+                )
+                for name, p in self.populations.items()
+            },
+            y.synapses,
+        )
+
+    def refractory_periods(self):
+        periods = [self.populations[n].neuron.refractory_periods() for n in self.names]
+        if all(period is None for period in periods):
+            return None
+        return jnp.concatenate(
+            [
+                jnp.broadcast_to(0.0 if period is None else period, (self._size(name),))
+                for name, period in zip(self.names, periods, strict=True)
+            ]
+        )
+
+    def hold(self, before, after, refractory):
+        return NetworkState(
+            {
+                name: p.neuron.hold(
+                    before.neurons[name], after.neurons[name], refractory[self.units(name)]
+                )
+                for name, p in self.populations.items()
+            },
+            after.synapses,
+        )
+
+    def _inputs(self, u: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        if u is None:
+            return {}
+        if not isinstance(u, Mapping) or set(u) - set(self.names):
+            raise ValueError(
+                "the input of a `Network` is a dictionary with the inputs of some of its "
+                f"populations, {list(self.names)}, not {u}"
+            )
+        return u
+
+    def _current(self, name: str, y: NetworkState, u):
+        """The input of a population, and the currents of its synapses."""
+        for key, p in self.projections.items():
+            if p.target != name:
+                continue
+            v = self.populations[name].neuron.voltage(y.neurons[name])
+            current = p.synapse.current(y.synapses[key], v)
+            if current is not None:
+                u = current if u is None else u + current
+        return u
+
+    def _received(self, arrivals: tuple[Real[Array, " units"], ...]) -> dict[str, Array]:
+        """The weighted sum of the spikes that arrive now, for each projection."""
+        received = {}
+        for delay, spikes in zip(self.delays(), arrivals, strict=True):
+            pathways = [
+                (name, part, self.units(p.source).start)
+                for name, p in self.projections.items()
+                for d, part in zip(p.delays, p.parts, strict=True)
+                if d == delay
+            ]
+            sums = deliver([(part, first) for _, part, first in pathways], spikes)
+            for (name, _, _), total in zip(pathways, sums, strict=True):
+                received[name] = received[name] + total if name in received else total
+        return received
+
+
+def _like(value: State, example: State, name: str) -> PyTree:
+    """A state of the structure and the shapes of an example."""
+    try:
+        return jax.tree.map(
+            lambda e, x: jnp.broadcast_to(jnp.asarray(x, float), e.shape), example, value
+        )
+    except (TypeError, ValueError) as e:
+        raise ValueError(
+            f"The state of the population {name!r} must have the shapes "
+            f"{jax.tree.map(jnp.shape, example)}: {e}"
+        ) from e

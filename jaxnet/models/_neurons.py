@@ -1,0 +1,237 @@
+"""Integrate-and-fire neurons of one variable, and what all spiking neurons share."""
+
+import abc
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Real
+
+from .._parameters import Parameter, parameter
+from .._system import AbstractHybridSystem
+from .._types import InputValue, State
+
+
+def jump(
+    value: Real[Array, "..."], to: Real[Array, "..."], spikes: Real[Array, "..."]
+) -> Real[Array, "..."]:
+    """`to` where a unit spiked, `value` elsewhere, smooth in `spikes`."""
+    return (1 - spikes) * value + spikes * to
+
+
+def exponential_below(
+    v: Real[Array, "..."], cutoff: Real[Array, "..."], threshold, sharpness
+) -> Real[Array, "..."]:
+    """The current that starts a spike; beyond the cutoff, that at the cutoff.
+
+    A step may leap over the cutoff, and the exponential would be infinite there.
+    """
+    return sharpness * jnp.exp((jnp.minimum(v, cutoff) - threshold) / sharpness)
+
+
+class AbstractNeuron(AbstractHybridSystem):
+    """Neurons of one kind that do not interact, each with a voltage.
+
+    Every parameter is one number, or one a neuron. The state has one entry a neuron, or
+    is a scalar for a single one. A spike is fired where the voltage is *above* the
+    threshold, and the neuron is not refractory.
+    """
+
+    refractory_period: eqx.AbstractVar[Parameter]
+    hold_voltage: eqx.AbstractVar[bool]
+
+    @abc.abstractmethod
+    def voltage(self, y: State) -> Real[Array, "..."]:
+        """The voltage of each neuron, from the state."""
+
+    @abc.abstractmethod
+    def with_voltage(self, y: State, v: Real[Array, "..."]) -> State:
+        """The state with another voltage."""
+
+    @abc.abstractmethod
+    def resting_state(self, size: int) -> State:
+        """The state of so many neurons at rest."""
+
+    def receive(self, t, y, arrivals, u):
+        return y
+
+    def refractory_periods(self):
+        return self.refractory_period
+
+    def hold(self, before, after, refractory: Bool[Array, "..."]):
+        if not self.hold_voltage:
+            return after
+        v = jnp.where(refractory, self.voltage(before), self.voltage(after))
+        return self.with_voltage(after, v)
+
+
+class AbstractVoltageNeuron(AbstractNeuron):
+    """A neuron whose state is its voltage alone."""
+
+    reset_potential: eqx.AbstractVar[Parameter]
+
+    def voltage(self, y):
+        return y
+
+    def with_voltage(self, y, v):
+        return v
+
+    def reset(self, t, y, spikes, u):
+        return jump(y, self.reset_potential, spikes)
+
+
+def plus_current(drive, resistance, u: InputValue):
+    """The drive and what the current `u` adds to it; `None` is no current."""
+    return drive if u is None else drive + resistance * u
+
+
+class LIF(AbstractVoltageNeuron):
+    r"""Leaky integrate-and-fire neurons: $\tau \dot v = v_{rest} - v + R u$.
+
+    The state is the voltage v. The input `u` is a current; `None` is no current. The
+    defaults are dimensionless; in mV, R is in MOhm and `u` in nA, or R is 1 and `u` is
+    in mV.
+
+    **Arguments:**
+
+    - `tau`: membrane time constant (ms).
+    - `threshold`: a spike is fired above it.
+    - `resting_potential`, `reset_potential`: where v goes without input, after a spike.
+    - `resistance`: R.
+    - `refractory_period`: (ms) no second spike is fired that soon.
+    - `hold_voltage`: whether the refractory period also holds v: it does not move, and
+        what arrives is lost. Otherwise v moves on and only spikes are blocked; one that
+        is due is fired when the period ends, if v is still above the threshold.
+
+    White noise is added by [`jaxnet.Noisy`][].
+
+    Source: Gerstner et al. 2014, Neuronal Dynamics, doi:10.1017/CBO9781107447615.
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> lif = jn.models.LIF(tau=10.0, refractory_period=5.0)
+    >>> method = jn.Grid(0.1, jn.Exponential())
+    >>> run = jn.simulate(lif, 0.0, t1=50.0, u=1.2, method=method)
+    >>> [round(float(t), 1) for t in run.spikes.time[run.spikes.valid]]
+    [18.0, 40.9]
+    ```
+    """
+
+    tau: Parameter = parameter(10.0, positive=True)
+    threshold: Parameter = parameter(1.0)
+    resting_potential: Parameter = parameter(0.0)
+    reset_potential: Parameter = parameter(0.0)
+    resistance: Parameter = parameter(1.0)
+    refractory_period: Parameter = parameter(0.0, nonnegative=True)
+    hold_voltage: bool = eqx.field(static=True, default=True)
+
+    def resting_state(self, size):
+        return jnp.broadcast_to(self.resting_potential, (size,))
+
+    def vector_field(self, t, y, u):
+        return plus_current(self.resting_potential - y, self.resistance, u) / self.tau
+
+    def guard(self, t, y, u):
+        return y - self.threshold
+
+
+class ExponentialLIF(AbstractVoltageNeuron):
+    r"""Exponential integrate-and-fire neurons.
+
+    $$\tau \dot v = v_{rest} - v + \Delta e^{(v - v_T) / \Delta} + R u$$
+
+    Above the threshold $v_T$ a spike grows by itself, and is fired at the cutoff. The
+    state is the voltage v (mV). The input `u` is a current; `None` is no current.
+
+    **Arguments:**
+
+    - `tau`: membrane time constant (ms).
+    - `threshold`: $v_T$ (mV), where the slope of the vector field changes its sign.
+    - `sharpness`: $\Delta$ (mV), the smaller, the sharper is the onset of a spike.
+    - `cutoff`: a spike is fired above it (mV).
+    - `resting_potential`, `reset_potential`: (mV).
+    - `resistance`: R (MOhm for `u` in nA; 1 for `u` in mV).
+    - `refractory_period`, `hold_voltage`: as for [`jaxnet.models.LIF`][].
+
+    Source: Fourcaud-Trocme et al. 2003, doi:10.1523/JNEUROSCI.23-37-11628.2003.
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> import jax.numpy as jnp
+    >>> points = jn.fixed_points(jn.models.ExponentialLIF(), jnp.linspace(-70, -40, 8))
+    >>> [round(float(v), 2) for v in points.y[points.valid]]
+    [-64.94, -52.83]
+    ```
+    """
+
+    tau: Parameter = parameter(10.0, positive=True)
+    threshold: Parameter = parameter(-59.9)
+    sharpness: Parameter = parameter(3.48, positive=True)
+    cutoff: Parameter = parameter(-30.0)
+    resting_potential: Parameter = parameter(-65.0)
+    reset_potential: Parameter = parameter(-68.0)
+    resistance: Parameter = parameter(1.0)
+    refractory_period: Parameter = parameter(1.7, nonnegative=True)
+    hold_voltage: bool = eqx.field(static=True, default=True)
+
+    def resting_state(self, size):
+        return jnp.broadcast_to(self.resting_potential, (size,))
+
+    def vector_field(self, t, y, u):
+        onset = exponential_below(y, self.cutoff, self.threshold, self.sharpness)
+        drive = self.resting_potential - y + onset
+        return plus_current(drive, self.resistance, u) / self.tau
+
+    def guard(self, t, y, u):
+        return y - self.cutoff
+
+
+class QuadraticLIF(AbstractVoltageNeuron):
+    r"""Quadratic integrate-and-fire neurons, the normal form of a spike's onset.
+
+    $$\tau \dot v = k (v - v_{rest})(v - v_c) + R u$$
+
+    The state is the voltage v. The input `u` is a current; `None` is no current. The
+    defaults are the dimensionless normal form $\tau \dot v = v^2 + u$: with u > 0 it
+    fires with the period $\tau (\arctan(v_p/\sqrt u) - \arctan(v_r/\sqrt u)) / \sqrt u$.
+
+    **Arguments:**
+
+    - `tau`: time constant (ms).
+    - `curvature`: k (per unit of v).
+    - `resting_potential`, `critical_potential`: the zeros without input.
+    - `cutoff`: $v_p$; a spike is fired above it.
+    - `reset_potential`: $v_r$.
+    - `resistance`: R.
+    - `refractory_period`, `hold_voltage`: as for [`jaxnet.models.LIF`][].
+
+    Source: Ermentrout 1996, doi:10.1162/neco.1996.8.5.979.
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> jn.models.QuadraticLIF().vector_field(0.0, 2.0, 1.0).item()
+    0.5
+    ```
+    """
+
+    tau: Parameter = parameter(10.0, positive=True)
+    curvature: Parameter = parameter(1.0, positive=True)
+    resting_potential: Parameter = parameter(0.0)
+    critical_potential: Parameter = parameter(0.0)
+    cutoff: Parameter = parameter(10.0)
+    reset_potential: Parameter = parameter(-10.0)
+    resistance: Parameter = parameter(1.0)
+    refractory_period: Parameter = parameter(0.0, nonnegative=True)
+    hold_voltage: bool = eqx.field(static=True, default=True)
+
+    def resting_state(self, size):
+        return jnp.broadcast_to(self.resting_potential, (size,))
+
+    def vector_field(self, t, y, u):
+        # Beyond the cutoff a step of finite size would soon be infinite.
+        v = jnp.minimum(y, self.cutoff)
+        drive = self.curvature * (v - self.resting_potential)
+        drive = drive * (v - self.critical_potential)
+        return plus_current(drive, self.resistance, u) / self.tau
+
+    def guard(self, t, y, u):
+        return y - self.cutoff

@@ -1,0 +1,128 @@
+r"""Surrogates: what stands for the derivative of a spike with respect to its guard.
+
+A spike is a step function of the guard: its derivative is zero wherever there is one. With
+a surrogate the simulation is the same, but a derivative through it takes another slope at
+every step. What comes out is a direction in which to search; it is *not* the derivative of
+the solution, and says nothing about stability.
+
+The integral of each slope over the guard is 1, that of the step.
+
+Source: Neftci, Mostafa and Zenke 2019, doi:10.1109/MSP.2019.2931595.
+"""
+
+import abc
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Real
+
+from ._parameters import parameter, Parametric, ScalarParameter
+
+
+class AbstractSurrogate(Parametric):
+    """The slope that stands for the derivative of a spike."""
+
+    @abc.abstractmethod
+    def slope(self, x: Real[Array, "..."]) -> Real[Array, "..."]:
+        """The slope where the guard is `x`."""
+
+    def __call__(self, guard: Real[Array, "..."]) -> Real[Array, "..."]:
+        """1 where the guard is positive, 0 elsewhere, with the slope as derivative."""
+        return _step(guard, jax.lax.stop_gradient(self.slope(guard)))
+
+
+@jax.custom_jvp
+def _step(guard, slope):
+    return (guard > 0).astype(guard.dtype)
+
+
+@_step.defjvp
+def _step_jvp(primals, tangents):
+    guard, slope = primals
+    return _step(guard, slope), slope * tangents[0]
+
+
+class FastSigmoid(AbstractSurrogate):
+    r"""The slope $\beta / (2 (1 + \beta |x|)^2)$: its tails are long.
+
+    **Arguments:**
+
+    - `beta`: the steepness (per unit of the guard).
+
+    Source: Zenke and Ganguli 2018, doi:10.1162/neco_a_01086, where its height is 1.
+
+    ```pycon
+    >>> import jax
+    >>> import jaxnet as jn
+    >>> jax.value_and_grad(jn.surrogate.FastSigmoid(beta=2.0))(0.5)
+    (Array(1., dtype=...), Array(0.25, dtype=...))
+    ```
+    """
+
+    beta: ScalarParameter = parameter(1.0, positive=True)
+
+    def slope(self, x):
+        return self.beta / (2 * (1 + self.beta * jnp.abs(x)) ** 2)
+
+
+class Logistic(AbstractSurrogate):
+    r"""The slope $\beta\,\sigma(\beta x)(1 - \sigma(\beta x))$ of the logistic function.
+
+    **Arguments:**
+
+    - `beta`: the steepness (per unit of the guard).
+    """
+
+    beta: ScalarParameter = parameter(4.0, positive=True)
+
+    def slope(self, x):
+        s = jax.nn.sigmoid(self.beta * x)
+        return self.beta * s * (1 - s)
+
+
+class ArcTangent(AbstractSurrogate):
+    r"""The slope $\beta / (\pi (1 + (\beta x)^2))$ of the arc tangent.
+
+    **Arguments:**
+
+    - `beta`: the steepness (per unit of the guard).
+
+    Source: Fang et al. 2021, doi:10.1109/ICCV48922.2021.00266.
+    """
+
+    beta: ScalarParameter = parameter(3.0, positive=True)
+
+    def slope(self, x):
+        return self.beta / (jnp.pi * (1 + (self.beta * x) ** 2))
+
+
+class Triangle(AbstractSurrogate):
+    r"""The slope $\max(0, 1 - |x| / w) / w$: none beyond the width.
+
+    **Arguments:**
+
+    - `width`: w (units of the guard).
+
+    Source: Bellec et al. 2018, arXiv:1803.09574.
+    """
+
+    width: ScalarParameter = parameter(1.0, positive=True)
+
+    def slope(self, x):
+        return jnp.maximum(0.0, 1 - jnp.abs(x) / self.width) / self.width
+
+
+class Gaussian(AbstractSurrogate):
+    r"""The slope $e^{-x^2 / 2 \sigma^2} / \sqrt{2 \pi \sigma^2}$.
+
+    **Arguments:**
+
+    - `sigma`: the width (units of the guard).
+
+    Source: Yin, Corradi and Bohte 2021, doi:10.1038/s42256-021-00397-w.
+    """
+
+    sigma: ScalarParameter = parameter(0.5, positive=True)
+
+    def slope(self, x):
+        return jax.scipy.stats.norm.pdf(x, scale=self.sigma)
