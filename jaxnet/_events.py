@@ -37,8 +37,8 @@ def for_each_event(
 def _in_one_block(happened, body, carry):
     def turn(state):
         carry, happened, _ = state
-        unit = jnp.argmax(happened)
-        rest = happened.at[unit].set(False)
+        unit = _first(happened)
+        rest = _put(happened, unit, False)
         return body(carry, unit), rest, jnp.any(rest)
 
     start = (carry, happened, jnp.any(happened))
@@ -53,15 +53,25 @@ def _in_blocks(happened, body, carry):
 
     def turn(state):
         carry, table, blocks, _ = state
-        b = jnp.argmax(blocks)
-        column = jnp.argmax(table[b])
-        row = table[b].at[column].set(False)
-        blocks = blocks.at[b].set(jnp.any(row))
+        b = _first(blocks)
+        row = jax.lax.dynamic_index_in_dim(table, b, keepdims=False)
+        column = _first(row)
+        row = _put(row, column, False)
+        blocks = _put(blocks, b, jnp.any(row))
         carry = body(carry, b * size + column)
-        return carry, table.at[b].set(row), blocks, jnp.any(blocks)
+        return carry, _put(table, b, row), blocks, jnp.any(blocks)
 
     start = (carry, table, blocks, jnp.any(blocks))
     return jax.lax.while_loop(lambda state: state[3], turn, start)[0]
+
+
+def _first(happened: Bool[Array, " n"]) -> Int[Array, ""]:
+    return jax.lax.argmax(happened, 0, jnp.int32)
+
+
+def _put(array: Array, i: Int[Array, ""], value) -> Array:
+    # Without the checks of `array.at[i].set(value)` this is done in place.
+    return jax.lax.dynamic_update_index_in_dim(array, value, i, 0)
 
 
 def lane_and_unit(

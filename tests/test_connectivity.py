@@ -1,9 +1,11 @@
 """Connectivity against networkx, closed forms and plain Python loops."""
 
+import functools
 import itertools
 import math
 import random
 import sys
+from collections import Counter
 from functools import partial
 
 import equinox as eqx
@@ -21,8 +23,30 @@ KEY = jax.random.key(0)
 NAN = float("nan")
 
 
-def keys(n, seed=1):
-    return jax.random.split(jax.random.key(seed), n)
+KEYS = jax.random.split(jax.random.key(1), 3000)
+
+
+def keys(n):
+    return KEYS[:n]
+
+
+def batch(draw, *xs):
+    return np.asarray(jax.vmap(draw)(*xs))
+
+
+def scan(draw, parameters, trials):
+    """`draw(parameter, key)` for all parameters and `trials` keys."""
+    over_keys = jax.vmap(draw, in_axes=(None, 0))
+    over_both = jax.jit(jax.vmap(over_keys, in_axes=(0, None)))
+    masks = np.asarray(over_both(jnp.array(parameters), keys(trials)))
+    return dict(zip(parameters, masks, strict=True))
+
+
+LINE = jnp.linspace(0.0, 1.0, 12)[:, None]
+
+
+def positions(n, dim, seed):
+    return jnp.asarray(np.random.default_rng(seed).random((n, dim)))
 
 
 def undirected(mask):
@@ -31,50 +55,44 @@ def undirected(mask):
 
 # Independent connections
 
+TRIALS = 1500
+
+
+@functools.cache
+def bernoulli_masks():
+    draw = lambda p, key: jc.bernoulli(12, 10, p, key=key)
+    return scan(draw, [0.0, 0.02, 0.3, 0.9, 1.0], TRIALS)
+
 
 @pytest.mark.parametrize("p", [0.02, 0.3, 0.9])
 def test_the_number_of_bernoulli_connections_is_binomial(p):
-    draw = partial(jc.bernoulli, 20, 30, p)
-    masks = jax.jit(jax.vmap(lambda key: draw(key=key)))(keys(2000))
-    counts = np.asarray(masks.sum(axis=(1, 2)))
-    n, variance = 600, 600 * p * (1 - p)
-    assert abs(counts.mean() - n * p) < 4 * math.sqrt(variance / len(counts))
+    counts = bernoulli_masks()[p].sum(axis=(1, 2))
+    variance = 120 * p * (1 - p)
+    assert abs(counts.mean() - 120 * p) < 4 * math.sqrt(variance / TRIALS)
     # The relative error of a variance is nearly that of a Gaussian's.
-    assert abs(counts.var() / variance - 1) < 4 * math.sqrt(2 / len(counts))
+    assert abs(counts.var() / variance - 1) < 4 * math.sqrt(2 / TRIALS)
 
 
 def test_every_bernoulli_connection_has_the_same_probability_and_depends_on_no_other():
-    p, trials = 0.3, 4000
-    draw = lambda key: jc.bernoulli(4, 3, p, key=key)
-    entries = np.asarray(jax.vmap(draw)(keys(trials))).reshape(trials, -1)
-    error = math.sqrt(p * (1 - p) / trials)
-    assert abs(entries.mean(0) - p).max() < 4 * error
-    correlations = np.corrcoef(entries.T) - np.eye(12)
-    assert abs(correlations).max() < 4.5 / math.sqrt(trials)
+    p = 0.3
+    entries = bernoulli_masks()[p].reshape(TRIALS, 120)
+    error = math.sqrt(p * (1 - p) / TRIALS)
+    assert abs(entries.mean(axis=0) - p).max() < 4 * error
+    correlations = np.corrcoef(entries.T) - np.eye(120)
+    assert abs(correlations).max() < 5 / math.sqrt(TRIALS)
 
 
-@pytest.mark.parametrize(("p", "expected"), [(0.0, 0), (1.0, 1), (0, 0), (1, 1)], ids=str)
-def test_a_probability_of_zero_or_one_leaves_nothing_to_chance(p, expected):
-    mask = jc.bernoulli(30, 20, p, key=KEY)
-    assert (mask == bool(expected)).all()
-    recurrent = jc.bernoulli(30, 30, p, key=KEY, self_connections=False)
-    assert (recurrent == (bool(expected) & ~np.eye(30, dtype=bool))).all()
-
-
-def test_bernoulli_is_batched_over_keys_and_probabilities():
-    p = jnp.array([0.0, 0.2, 0.7, 1.0])
-    draw = lambda p, key: jc.bernoulli(40, 50, p, key=key)
-    batch = jax.jit(jax.vmap(draw))(p, keys(4))
-    for i in range(4):
-        assert (batch[i] == draw(float(p[i]), keys(4)[i])).all()
-    assert not (batch[1] == draw(0.2, keys(4)[2])).all()
+def test_a_probability_of_zero_or_one_leaves_nothing_to_chance():
+    assert not bernoulli_masks()[0.0].any()
+    assert bernoulli_masks()[1.0].all()
+    recurrent = jc.bernoulli(12, 12, 1, key=KEY, self_connections=False)
+    assert np.array_equal(recurrent, ~np.eye(12, dtype=bool))
 
 
 def test_rows_that_are_drawn_in_batches_are_all_drawn():
     # 262 rows of 500 fit in a batch: two batches, and a rest.
     mask = np.asarray(jc.bernoulli(600, 500, 0.5, key=KEY))
-    error = math.sqrt(0.25 / 500)
-    assert abs(mask.mean(axis=1) - 0.5).max() < 5 * error
+    assert abs(mask.mean(axis=1) - 0.5).max() < 5 * math.sqrt(0.25 / 500)
     assert len(np.unique(mask, axis=0)) == 600
 
 
@@ -86,65 +104,33 @@ def test_ten_thousand_units_take_less_than_300_megabytes():
     assert memory.temp_size_in_bytes + memory.output_size_in_bytes < 300e6
 
 
-GENERATORS = {
-    "bernoulli": lambda key: jc.bernoulli(200, 200, 0.1, key=key, self_connections=False),
-    "fixed_in_degree": lambda key: jc.fixed_in_degree(50, 60, 7, key=key),
-    "fixed_out_degree": lambda key: jc.fixed_out_degree(50, 60, 7, key=key),
-    "small_world": lambda key: jc.small_world(50, 3, 0.3, key=key),
-    "directed": lambda key: jc.small_world(50, 3, 0.3, key=key, directed=True),
-    "distance": lambda key: jc.distance_dependent(
-        jnp.linspace(0, 1, 50)[:, None],
-        jnp.linspace(0, 1, 60)[:, None],
-        lambda d: jnp.exp(-d / 0.5),
-        key=key,
-    ),
-}
-
-
-@pytest.mark.parametrize("name", GENERATORS)
-def test_a_key_gives_one_network_alone_and_in_a_batch_and_another_key_another(name):
-    generate = GENERATORS[name]
-    batch = jax.jit(jax.vmap(generate))(keys(3))
-    assert batch.dtype == bool
-    for i in range(3):
-        assert (batch[i] == generate(keys(3)[i])).all()
-    assert not (batch[0] == batch[1]).all()
-
-
-@pytest.mark.parametrize("name", GENERATORS)
-def test_a_key_gives_one_network_in_float32_and_float64(name):
-    expected = np.asarray(GENERATORS[name](KEY))
-    with jax.enable_x64(not jax.config.jax_enable_x64):
-        assert (np.asarray(GENERATORS[name](KEY)) == expected).all()
-
-
 # Self-connections
 
 
-def partial_generators(n, m):
+def generators_for(n, m):
     return {
         "bernoulli": lambda **s: jc.bernoulli(n, m, 1.0, key=KEY, **s),
         "fixed_in_degree": lambda **s: jc.fixed_in_degree(n, m, 3, key=KEY, **s),
         "fixed_out_degree": lambda **s: jc.fixed_out_degree(n, m, 3, key=KEY, **s),
         "all_to_all": lambda **s: jc.all_to_all(n, m, **s),
         "distance_dependent": lambda **s: jc.distance_dependent(
-            jnp.zeros((n, 2)), jnp.zeros((m, 2)), lambda d: 1.0 + d, key=KEY, **s
+            LINE[:n], LINE[:m], lambda d: 1.0 + 0.0 * d, key=KEY, **s
         ),
     }
 
 
-@pytest.mark.parametrize("name", partial_generators(4, 4))
+@pytest.mark.parametrize("name", generators_for(12, 12))
 def test_a_square_projection_must_say_whether_it_has_self_connections(name):
-    generate = partial_generators(4, 4)[name]
-    with pytest.raises(ValueError, match="`self_connections` is missing: 4 targets and"):
+    generate = generators_for(12, 12)[name]
+    with pytest.raises(ValueError, match="`self_connections` is missing: 12 targets and"):
         generate()
     assert not np.diag(generate(self_connections=False)).any()
     assert np.diag(generate(self_connections=True)).any()
 
 
-@pytest.mark.parametrize("name", partial_generators(4, 4))
+@pytest.mark.parametrize("name", generators_for(12, 10))
 def test_two_populations_of_different_sizes_have_no_self_connections_to_leave_out(name):
-    generate = partial_generators(4, 5)[name]
+    generate = generators_for(12, 10)[name]
     asked = generate(self_connections=False)
     assert (generate() == asked).all()
     assert np.diag(asked).any()
@@ -153,49 +139,45 @@ def test_two_populations_of_different_sizes_have_no_self_connections_to_leave_ou
 # Fixed degrees
 
 
-@pytest.mark.parametrize("degree", [0, 1, 7, 19, 20])
 @pytest.mark.parametrize("self_connections", [True, False])
-def test_fixed_degrees_are_exact(degree, self_connections):
-    options = {"key": KEY, "self_connections": self_connections}
-    degree = min(degree, 20 if self_connections else 19)
-    incoming = np.asarray(jc.fixed_in_degree(20, 20, degree, **options))
-    outgoing = np.asarray(jc.fixed_out_degree(20, 20, degree, **options))
-    assert (incoming.sum(axis=1) == degree).all()
-    assert (outgoing.sum(axis=0) == degree).all()
-    if not self_connections:
-        assert not np.diag(incoming).any()
-        assert not np.diag(outgoing).any()
+def test_fixed_degrees_are_exact(self_connections):
+    draw = lambda f, degree: np.asarray(
+        f(12, 12, degree, key=KEY, self_connections=self_connections)
+    )
+    for degree in (0, 3, 12) if self_connections else (3, 11):
+        incoming = draw(jc.fixed_in_degree, degree)
+        outgoing = draw(jc.fixed_out_degree, degree)
+        assert (incoming.sum(axis=1) == degree).all()
+        assert (outgoing.sum(axis=0) == degree).all()
+        if not self_connections:
+            assert not np.diag(incoming | outgoing).any()
 
 
 def test_fixed_degrees_count_along_their_own_axis():
-    incoming = np.asarray(jc.fixed_in_degree(30, 12, 5, key=KEY))
-    outgoing = np.asarray(jc.fixed_out_degree(30, 12, 5, key=KEY))
-    assert incoming.shape == outgoing.shape == (30, 12)
-    assert set(incoming.sum(axis=1)) == {5}
-    assert set(outgoing.sum(axis=0)) == {5}
+    incoming = np.asarray(jc.fixed_in_degree(12, 10, 3, key=KEY))
+    outgoing = np.asarray(jc.fixed_out_degree(10, 12, 3, key=KEY))
+    assert incoming.shape == (12, 10)
+    assert outgoing.shape == (10, 12)
+    assert set(incoming.sum(axis=1)) == set(outgoing.sum(axis=0)) == {3}
     assert len(set(incoming.sum(axis=0))) > 1
     assert len(set(outgoing.sum(axis=1))) > 1
 
 
-def chi_squared(counts, expected):
-    return float(((counts - expected) ** 2 / expected).sum())
+@functools.cache
+def three_of_six(*, self_connections):
+    draw = partial(jc.fixed_in_degree, 6, 6, 3, self_connections=self_connections)
+    return batch(lambda key: draw(key=key), keys(3000))
 
 
 @pytest.mark.parametrize("self_connections", [True, False])
 def test_every_set_of_partners_is_equally_probable(self_connections):
-    """All sets of 3 of 6 (5) units, counted for each of 6 targets."""
-    trials = 3000
-    draw = partial(jc.fixed_in_degree, 6, 6, 3, self_connections=self_connections)
-    masks = np.asarray(jax.vmap(lambda key: draw(key=key))(keys(trials)))
     for unit in range(6):
         others = [j for j in range(6) if self_connections or j != unit]
         sets = list(itertools.combinations(others, 3))
-        seen = [tuple(np.flatnonzero(row)) for row in masks[:, unit]]
-        counts = np.array([seen.count(s) for s in sets])
-        assert counts.sum() == trials
-        freedom = len(sets) - 1
-        spread = math.sqrt(2 * freedom)
-        assert abs(chi_squared(counts, trials / len(sets)) - freedom) < 4 * spread
+        rows = three_of_six(self_connections=self_connections)[:, unit]
+        seen = Counter(tuple(np.flatnonzero(row).tolist()) for row in rows)
+        assert set(seen) <= set(sets)
+        assert stats.chisquare([seen[s] for s in sets]).pvalue > 1e-3
 
 
 # Regular projections
@@ -203,15 +185,14 @@ def test_every_set_of_partners_is_equally_probable(self_connections):
 
 def test_one_to_one_and_all_but_partner_share_out_all_pairs():
     one, but = jc.one_to_one(5), jc.all_but_partner(5)
-    assert (one == np.eye(5, dtype=bool)).all()
+    assert np.array_equal(one, np.eye(5, dtype=bool))
     assert (one ^ but).all()
-    assert (but == jc.all_to_all(5, 5, self_connections=False)).all()
+    assert np.array_equal(but, jc.all_to_all(5, 5, self_connections=False))
     assert jc.all_to_all(2, 3).tolist() == [[True] * 3] * 2
 
 
 @pytest.mark.parametrize(
-    ("n", "p"),
-    [(1, 0.5), (2, 1.0), (7, 0.5), (10, 0.0), (10, 0.33), (10, 1.0), (11, 1.0), (20, 0.3)],
+    ("n", "p"), [(1, 0.5), (2, 1.0), (10, 0.0), (10, 0.33), (10, 1.0), (11, 1.0)]
 )
 def test_the_ring_is_that_of_the_loop(n, p):
     expected = np.zeros((n, n))
@@ -221,7 +202,7 @@ def test_the_ring_is_that_of_the_loop(n, p):
     assert (np.asarray(jc.ring(n, int(n * p / 2))) == expected).all()
 
 
-@pytest.mark.parametrize("neighbours", [1, 2, 5, 9])
+@pytest.mark.parametrize("neighbours", [1, 2, 9])
 def test_the_ring_has_the_clustering_of_the_ring_lattice(neighbours):
     mask = jc.ring(60, neighbours)
     k = 2 * neighbours
@@ -232,33 +213,48 @@ def test_the_ring_has_the_clustering_of_the_ring_lattice(neighbours):
 
 # Small worlds
 
+REWIRING = [0.0, 0.03, 0.2, 0.6, 1.0]
+
+
+@functools.cache
+def small_worlds(*, directed):
+    draw = lambda p, key: jc.small_world(40, 3, p, key=key, directed=directed)
+    return scan(draw, REWIRING, 80)
+
 
 @pytest.mark.parametrize("directed", [False, True])
 def test_without_rewiring_a_small_world_is_the_ring(directed):
-    mask = jc.small_world(21, 4, 0.0, key=KEY, directed=directed)
-    assert (mask == jc.ring(21, 4)).all()
+    masks = small_worlds(directed=directed)
+    assert np.array_equal(masks[0.0], np.asarray(jc.ring(40, 3)))
+    assert not (masks[0.2] == np.asarray(jc.ring(40, 3))).all(axis=(1, 2)).any()
 
 
-@pytest.mark.parametrize(("n", "neighbours"), [(1, 0), (9, 0), (20, 1), (20, 6), (20, 9)])
-def test_rewiring_conserves_the_edges_and_makes_no_self_connections(n, neighbours):
-    rewiring = jnp.array([0.05, 0.5, 1.0])
-    draw = lambda p, key, directed: jc.small_world(
-        n, neighbours, p, key=key, directed=directed
-    )
-    both = jax.vmap(partial(draw, directed=False))(rewiring, keys(3))
-    one_way = jax.vmap(partial(draw, directed=True))(rewiring, keys(3))
-    for mask in np.asarray(both):
-        assert (mask == mask.T).all()
-        assert mask.sum() == 2 * n * neighbours
-        assert not np.diag(mask).any()
-    for mask in np.asarray(one_way):
-        assert (mask.sum(axis=1) == 2 * neighbours).all()
-        assert not np.diag(mask).any()
+def all_small_worlds(*, directed):
+    return np.concatenate(list(small_worlds(directed=directed).values()))
+
+
+def test_rewiring_conserves_the_edges_of_an_undirected_graph():
+    sparse = all_small_worlds(directed=False)
+    almost_complete = np.asarray(jc.small_world(12, 5, 0.5, key=KEY))[None]
+    for masks, edges in [(sparse, 40 * 3), (almost_complete, 12 * 5)]:
+        assert np.array_equal(masks, masks.mT)
+        assert (masks.sum(axis=(1, 2)) == 2 * edges).all()
+        assert not np.diagonal(masks, axis1=1, axis2=2).any()
+
+
+def test_rewiring_conserves_the_in_degrees_of_a_directed_graph():
+    masks = all_small_worlds(directed=True)
+    assert (masks.sum(axis=2) == 2 * 3).all()
+    assert not np.diagonal(masks, axis1=1, axis2=2).any()
 
 
 def test_a_complete_graph_has_nowhere_to_rewire_to():
     mask = jc.small_world(7, 3, 1.0, key=KEY)
-    assert (mask == jc.all_but_partner(7)).all()
+    assert np.array_equal(mask, jc.all_but_partner(7))
+
+
+def test_a_ring_without_edges_has_none_to_rewire():
+    assert not jc.small_world(5, 0, 1.0, key=KEY).any()
 
 
 WATTS_STROGATZ = {
@@ -275,13 +271,9 @@ WATTS_STROGATZ = {
 
 @pytest.mark.parametrize("rewiring", [0.03, 0.2, 0.6, 1.0])
 def test_small_worlds_are_distributed_as_those_of_networkx(rewiring):
-    trials, n, neighbours = 100, 40, 3
-    draw = lambda key: jc.small_world(n, neighbours, rewiring, key=key)
-    ours = [undirected(m) for m in np.asarray(jax.vmap(draw)(keys(trials)))]
-    theirs = [
-        nx.watts_strogatz_graph(n, 2 * neighbours, rewiring, seed=seed)
-        for seed in range(trials)
-    ]
+    ours = [undirected(m) for m in small_worlds(directed=False)[rewiring]]
+    trials = len(ours)
+    theirs = [nx.watts_strogatz_graph(40, 6, rewiring, seed=i) for i in range(trials)]
     for name, measure in WATTS_STROGATZ.items():
         a, b = (np.array([measure(g) for g in graphs]) for graphs in (ours, theirs))
         error = math.sqrt((a.var() + b.var()) / trials)
@@ -289,145 +281,186 @@ def test_small_worlds_are_distributed_as_those_of_networkx(rewiring):
         assert abs(a.mean() - b.mean()) < 4 * error, name
 
 
-def test_a_directed_small_world_is_rewired_at_the_given_rate_to_all_others_alike():
-    n, neighbours, rewiring, trials = 30, 4, 0.3, 200
-    draw = lambda key: jc.small_world(n, neighbours, rewiring, key=key, directed=True)
-    masks = np.asarray(jax.vmap(draw)(keys(trials)))
-    ring = np.asarray(jc.ring(n, neighbours))
-    # Seen from each target, the source at distance d.
-    turned = np.stack([np.roll(masks[:, i], -i, axis=-1) for i in range(n)], axis=1)
-    frequency = turned.mean(axis=(0, 1))
-    far = ~ring[0]
-    far[0] = False
-    error = math.sqrt(frequency[far].mean() / (trials * n))
-    assert abs(frequency[far] - frequency[far].mean()).max() < 4 * error
+@pytest.mark.parametrize("rewiring", [0.2, 1.0])
+def test_directed_small_worlds_are_rewired_as_by_a_loop_to_all_others_alike(rewiring):
+    masks = small_worlds(directed=True)[rewiring]
+    # Seen from each target: the source at each distance along the ring.
+    turned = np.stack([np.roll(masks[:, i], -i, axis=-1) for i in range(40)], axis=1)
+    is_far = np.ones(40, bool)
+    is_far[np.arange(-3, 4)] = False
+    far = turned.reshape(-1, 40)[:, is_far]
+
     rng = np.random.default_rng(0)
-    loop = [rewired_by_a_loop(rng, n, neighbours, rewiring) for _ in range(4000)]
-    error = np.std(loop) * math.sqrt(1 / len(loop) + 1 / (trials * n))
-    assert abs(frequency[far].sum() - np.mean(loop)) < 4 * error
+    loop = [far_sources_by_a_loop(rng, 40, 3, rewiring) for _ in range(2000)]
+    error = np.std(loop) * math.sqrt(1 / len(loop) + 1 / len(far))
+    assert abs(far.sum(axis=1).mean() - np.mean(loop)) < 4 * error
+    assert stats.chisquare(far.sum(axis=0)).pvalue > 1e-3
 
 
-def rewired_by_a_loop(rng, n, neighbours, rewiring):
-    """How many of the sources of unit 0 lie outside of the ring after rewiring."""
+def far_sources_by_a_loop(rng, n, neighbours, rewiring):
+    """How many sources of unit 0 lie outside of the ring after rewiring."""
     ring = [*range(1, neighbours + 1), *range(n - neighbours, n)]
     sources = set(ring)
     for old in ring:
         if rng.random() < rewiring:
             new = rng.choice([j for j in range(1, n) if j not in sources])
-            sources = sources - {old} | {new}
+            sources = sources - {old} | {int(new)}
     return len(sources - set(ring))
 
 
 # Space
 
 
-def positions(n, dim, seed=3):
-    return jax.random.uniform(jax.random.key(seed), (n, dim))
+TARGETS, SOURCES = positions(5, 2, seed=3), positions(4, 2, seed=4)
+
+
+def scattered(key):
+    profile = jc.GaussianProfile(peak=0.8, width=0.3)
+    return jc.distance_dependent(TARGETS, SOURCES, profile, key=key)
+
+
+@functools.cache
+def scattered_masks():
+    return batch(scattered, keys(3000))
 
 
 def test_the_probability_of_a_connection_is_that_of_its_distance():
-    targets, sources, trials = positions(5, 2), positions(4, 2, seed=4), 3000
-    profile = jc.GaussianProfile(peak=0.8, width=0.3)
-    draw = partial(jc.distance_dependent, targets, sources, profile)
-    masks = jax.jit(jax.vmap(lambda key: draw(key=key)))(keys(trials))
-    frequency = np.asarray(masks).mean(axis=0)
+    frequency = scattered_masks().mean(axis=0)
     for i, j in np.ndindex(5, 4):
-        distance = math.dist(targets[i].tolist(), sources[j].tolist())
+        distance = math.dist(TARGETS[i].tolist(), SOURCES[j].tolist())
         p = 0.8 * math.exp(-(distance**2) / (2 * 0.3**2))
-        assert abs(frequency[i, j] - p) < 4 * math.sqrt(p * (1 - p) / trials)
+        assert abs(frequency[i, j] - p) < 4 * math.sqrt(p * (1 - p) / 3000)
 
 
-@pytest.mark.parametrize("box", [None, 1.0, np.array([1.0, 0.6])], ids=str)
-@pytest.mark.parametrize("radius", [0.2, 0.45])
-def test_the_distance_in_a_box_is_that_to_the_nearest_image(box, radius):
-    targets, sources = positions(25, 2) * 2.0, positions(20, 2, seed=4)
-    lengths = np.broadcast_to(np.inf if box is None else box, 2)
-    images = itertools.product([-2, -1, 0, 1, 2], repeat=2) if box else [(0, 0)]
-    shifts = [np.where(np.array(image) == 0, 0.0, image * lengths) for image in images]
-    expected = [
-        [min(np.linalg.norm(x - y - s) for s in shifts) < radius for y in sources]
-        for x in np.asarray(targets)
-    ]
-    mask = jc.distance_dependent(targets, sources, lambda d: d < radius, key=KEY, box=box)
-    assert mask.tolist() == expected
-    assert 0 < mask.mean() < 1
+@pytest.mark.parametrize("box", [None, 1.0, [1.0, 0.6]], ids=str)
+def test_the_distance_in_a_box_is_that_to_the_nearest_image(box):
+    targets, sources = 2.0 * positions(12, 2, seed=3), positions(10, 2, seed=4)
+    lengths = np.zeros(2) if box is None else np.array(box) * np.ones(2)
+    shifts = [lengths * image for image in itertools.product(range(-3, 4), repeat=2)]
+    box = None if box is None else jnp.array(box)
+    for radius in (0.2, 0.45):
+        expected = [
+            [min(np.linalg.norm(x - y - s) for s in shifts) < radius for y in sources]
+            for x in np.asarray(targets)
+        ]
+        mask = jc.distance_dependent(
+            targets, sources, lambda d, r=radius: d < r, key=KEY, box=box
+        )
+        assert mask.tolist() == expected
+        assert 0 < mask.mean() < 1
 
 
-def test_a_wide_profile_is_bernoulli_and_a_narrow_one_is_one_to_one():
-    x = positions(20, 3)
+def test_a_wide_profile_is_all_to_all_and_a_narrow_one_is_one_to_one_in_one_scan():
+    x = positions(12, 3, seed=3)
     draw = lambda width: jc.distance_dependent(
         x, x, jc.GaussianProfile(peak=1.0, width=width), key=KEY, self_connections=True
     )
-    assert draw(1e6).all()
-    assert (draw(1e-6) == jc.one_to_one(20)).all()
+    wide, narrow = batch(draw, jnp.array([1e6, 1e-6]))
+    assert wide.all()
+    assert np.array_equal(narrow, np.eye(12, dtype=bool))
 
 
 def test_the_probability_at_distance_zero_does_not_matter_without_self_connections():
-    x = positions(20, 2)
-    draw = partial(jc.distance_dependent, x, x, lambda d: 1e-4 / d, key=KEY)
+    draw = partial(jc.distance_dependent, LINE, LINE, lambda d: 1e-4 / d, key=KEY)
     assert not np.diag(draw(self_connections=False)).any()
     with pytest.raises(ValueError, match=r"`probability` leaves \[0, 1\]"):
         draw(self_connections=True)
 
 
-def test_the_width_of_a_profile_can_be_scanned():
-    x = positions(30, 2)
-    draw = lambda width: jc.distance_dependent(
-        x, x, jc.GaussianProfile(peak=1.0, width=width), key=KEY, self_connections=False
-    )
-    widths = jnp.array([0.05, 0.2, 1.0])
-    batch = jax.vmap(draw)(widths)
-    for mask, width in zip(batch, widths, strict=True):
-        assert (mask == draw(float(width))).all()
+def test_a_profile_that_reads_a_global_is_read_anew():
+    radius = 0.2
+    draw = partial(jc.distance_dependent, LINE, LINE[:10], key=KEY)
+    within = lambda d: d < radius
+    few = draw(within)
+    radius = 0.6
+    assert draw(within).sum() > few.sum() > 0
+
+
+# Keys
+
+IN_BATCHES = {
+    "bernoulli": (
+        lambda: bernoulli_masks()[0.3],
+        lambda key: jc.bernoulli(12, 10, 0.3, key=key),
+    ),
+    "fixed degree": (
+        lambda: three_of_six(self_connections=True),
+        lambda key: jc.fixed_in_degree(6, 6, 3, key=key, self_connections=True),
+    ),
+    "small world": (
+        lambda: small_worlds(directed=False)[0.2],
+        lambda key: jc.small_world(40, 3, 0.2, key=key),
+    ),
+    "directed small world": (
+        lambda: small_worlds(directed=True)[0.2],
+        lambda key: jc.small_world(40, 3, 0.2, key=key, directed=True),
+    ),
+    "distance": (scattered_masks, scattered),
+}
+
+
+@pytest.mark.parametrize("name", IN_BATCHES)
+def test_a_key_gives_one_network_alone_and_in_a_batch_and_another_key_another(name):
+    masks, generate = IN_BATCHES[name]
+    alone = generate(KEYS[1])
+    assert alone.dtype == bool
+    assert np.array_equal(alone, masks()[1])
+    assert not np.array_equal(alone, masks()[2])
+
+
+@pytest.mark.parametrize("name", ["bernoulli", "fixed degree", "small world"])
+def test_a_key_gives_one_network_in_float32_and_float64(name):
+    _, generate = IN_BATCHES[name]
+    expected = np.asarray(generate(KEY))
+    with jax.enable_x64(not jax.config.jax_enable_x64):
+        assert (np.asarray(generate(KEY)) == expected).all()
 
 
 # Weights
+
+MASK = jnp.asarray(np.random.default_rng(0).random((40, 30)) < 0.4)
 
 WEIGHTS = {
     "gaussian": (jc.gaussian_weights, (1.5, 0.4), stats.norm(1.5, 0.4)),
     "uniform": (jc.uniform_weights, (-0.5, 2.0), stats.uniform(-0.5, 2.5)),
 }
+OUT_OF_RANGE = {"gaussian": (1.5, -0.4), "uniform": (2.0, -0.5)}
 
 
 @pytest.mark.parametrize("name", WEIGHTS)
 def test_weights_have_their_distribution_on_the_mask_and_are_zero_elsewhere(name):
     draw, parameters, distribution = WEIGHTS[name]
-    mask = np.asarray(jc.bernoulli(100, 80, 0.4, key=KEY))
-    weights = np.asarray(draw(jnp.asarray(mask), *parameters, key=KEY))
-    assert (weights[~mask] == 0).all()
-    assert stats.kstest(weights[mask], distribution.cdf).pvalue > 0.01
-    assert len(np.unique(weights[mask])) == mask.sum()
+    weights = np.asarray(draw(MASK, *parameters, key=KEY))
+    on, off = weights[np.asarray(MASK)], weights[~np.asarray(MASK)]
+    assert np.array_equal(off, 0)
+    assert stats.kstest(on, distribution.cdf).pvalue > 0.01
+    assert len(np.unique(on)) == MASK.sum()
 
 
 @pytest.mark.parametrize("name", WEIGHTS)
 def test_weights_differentiate_as_finite_differences_do(name):
     draw, parameters, _ = WEIGHTS[name]
-    mask = jc.bernoulli(6, 5, 0.5, key=KEY)
-    loss = lambda *p: jnp.sum(jnp.sin(draw(mask, *p, key=KEY)))
-    step = 1e-6
-    for argument in (0, 1):
-        moved = [
-            [p + sign * step * (i == argument) for i, p in enumerate(parameters)]
-            for sign in (1, -1)
-        ]
-        expected = (loss(*moved[0]) - loss(*moved[1])) / (2 * step)
-        reverse = jax.grad(loss, argument)(*parameters)
-        forward = jax.jacfwd(loss, argument)(*parameters)
-        assert abs(expected) > 0.1
-        assert float(reverse) == pytest.approx(float(expected), rel=1e-7)
-        assert float(forward) == pytest.approx(float(expected), rel=1e-7)
+    loss = lambda p: jnp.mean(jnp.sin(draw(MASK, p[0], p[1], key=KEY)))
+    all_of = jax.jit(lambda p: (loss(p), jax.grad(loss)(p), jax.jacfwd(loss)(p)))
+    p, steps = jnp.array(parameters), 1e-5 * jnp.eye(2)
+    _, reverse, forward = all_of(p)
+    for i, step in enumerate(steps):
+        difference = float(all_of(p + step)[0] - all_of(p - step)[0]) / 2e-5
+        assert abs(difference) > 0.01
+        assert float(reverse[i]) == pytest.approx(difference, rel=1e-7)
+        assert float(forward[i]) == pytest.approx(difference, rel=1e-7)
 
 
 @pytest.mark.parametrize("name", WEIGHTS)
-def test_weights_are_batched_over_keys_and_parameters(name):
-    draw, (first, second), _ = WEIGHTS[name]
-    mask = jc.bernoulli(6, 5, 0.5, key=KEY)
-    firsts = jnp.array([first, first - 1.0])
-    one = lambda first, key: draw(mask, first, second, key=key)
-    batch = jax.vmap(one)(firsts, keys(2))
-    for i in range(2):
-        alone = one(float(firsts[i]), keys(2)[i])
-        assert np.asarray(batch[i]) == pytest.approx(np.asarray(alone), abs=1e-14)
+def test_bad_weights_of_a_batch_are_nan_and_the_others_are_what_they_are_alone(name):
+    draw, parameters, _ = WEIGHTS[name]
+    one = lambda p, key: draw(MASK, p[0], p[1], key=key)
+    ps = jnp.array([parameters, OUT_OF_RANGE[name], (NAN, NAN)])
+    good, *bad = batch(one, ps, keys(3))
+    alone = np.asarray(draw(MASK, *parameters, key=keys(3)[0]))
+    assert good == pytest.approx(alone, abs=1e-14)
+    for weights in bad:
+        assert (np.isnan(weights) == np.asarray(MASK)).all()
 
 
 def test_each_source_or_each_target_can_have_its_weight():
@@ -454,10 +487,10 @@ def test_the_statistics_of_a_ring_are_those_of_the_ring_lattice():
 
 
 def test_small_worldness_is_that_of_its_definition():
-    mask = jc.small_world(60, 3, 0.1, key=KEY)
+    mask = jc.small_world(40, 5, 0.1, key=KEY)
     found = jc.statistics(mask, seed=5, random_graphs=4)
     source = random.Random(5)
-    graphs = [nx.gnm_random_graph(60, 180, seed=source) for _ in range(4)]
+    graphs = [nx.gnm_random_graph(40, 200, seed=source) for _ in range(4)]
     assert all(map(nx.is_connected, graphs))
     clustering = np.mean([nx.average_clustering(g) for g in graphs])
     path_length = np.mean([nx.average_shortest_path_length(g) for g in graphs])
@@ -465,14 +498,16 @@ def test_small_worldness_is_that_of_its_definition():
     assert found.random_path_length == pytest.approx(path_length)
     expected = found.clustering / clustering / (found.path_length / path_length)
     assert found.small_worldness == pytest.approx(expected)
-    assert found.small_worldness > 2
+    assert found.small_worldness > 1.5
 
 
 def test_a_random_network_is_no_small_world():
-    mask = jc.bernoulli(80, 80, 0.15, key=KEY, self_connections=False)
-    found = jc.statistics(mask, seed=0)
+    mask = np.random.default_rng(0).random((60, 60)) < 0.2
+    np.fill_diagonal(mask, False)
+    found = jc.statistics(jnp.asarray(mask), seed=0)
     assert found.directed
-    assert found.mean_degree == pytest.approx(float(mask.sum()) / 80)
+    assert found.mean_degree == pytest.approx(mask.sum() / 60)
+    assert found.connection_probability == pytest.approx(mask.sum() / (60 * 59))
     assert found.small_worldness == pytest.approx(1.0, abs=0.1)
 
 
@@ -488,7 +523,7 @@ def test_a_directed_path_leads_from_source_to_target():
 
 
 def test_self_connections_do_not_count():
-    mask = jc.small_world(30, 3, 0.2, key=KEY)
+    mask = jc.ring(30, 3)
     looped = mask | jc.one_to_one(30)
     assert repr(jc.statistics(looped, seed=0)) == repr(jc.statistics(mask, seed=0))
 
@@ -529,8 +564,8 @@ def test_without_networkx_the_error_names_the_extra(monkeypatch):
 
 # Bad input
 
-X = positions(3, 2)
-MASK = jc.one_to_one(3)
+X = positions(3, 2, seed=3)
+SQUARE = jc.one_to_one(3)
 place = partial(jc.distance_dependent, X, X, key=KEY, self_connections=True)
 
 BAD = {
@@ -603,27 +638,27 @@ BAD = {
         "`width` of `GaussianProfile` must be positive",
     ),
     "std": (
-        lambda: jc.gaussian_weights(MASK, -1.0, np.array([1.0, -1.0, 0.0]), key=KEY),
+        lambda: jc.gaussian_weights(SQUARE, -1.0, np.array([1.0, -1.0, 0.0]), key=KEY),
         "`std` must not be negative.*the sign of the weights is that of `mean`",
     ),
     "mean NaN": (
-        lambda: jc.gaussian_weights(MASK, NAN, 1.0, key=KEY),
+        lambda: jc.gaussian_weights(SQUARE, NAN, 1.0, key=KEY),
         "`mean` is NaN or infinite",
     ),
     "low above high": (
-        lambda: jc.uniform_weights(MASK, 1.0, np.array([2.0, 2.0, 0.5]), key=KEY),
+        lambda: jc.uniform_weights(SQUARE, 1.0, np.array([2.0, 2.0, 0.5]), key=KEY),
         "`low` is 1.0, above `high`.*Swap them",
     ),
     "high infinite": (
-        lambda: jc.uniform_weights(MASK, 1.0, math.inf, key=KEY),
+        lambda: jc.uniform_weights(SQUARE, 1.0, math.inf, key=KEY),
         "`high` is NaN or infinite",
     ),
     "shape of the mean": (
-        lambda: jc.gaussian_weights(MASK, jnp.ones(2), 1.0, key=KEY),
+        lambda: jc.gaussian_weights(SQUARE, jnp.ones(2), 1.0, key=KEY),
         r"`mean` has shape \(2,\), which does not broadcast to \(3, 3\)",
     ),
     "batch of means": (
-        lambda: jc.gaussian_weights(MASK, jnp.ones((1, 1, 1)), 1.0, key=KEY),
+        lambda: jc.gaussian_weights(SQUARE, jnp.ones((1, 1, 1)), 1.0, key=KEY),
         r"`mean` has shape \(1, 1, 1\), which does not broadcast",
     ),
     "not square": (
@@ -632,7 +667,7 @@ BAD = {
     ),
     "one unit": (lambda: jc.statistics(jc.one_to_one(1), seed=0), "n of at least 2"),
     "no random graph": (
-        lambda: jc.statistics(MASK, seed=0, random_graphs=0),
+        lambda: jc.statistics(SQUARE, seed=0, random_graphs=0),
         "`random_graphs` must be positive",
     ),
 }
@@ -649,32 +684,22 @@ def test_a_bad_constant_inside_of_a_compiled_function_is_refused_when_it_is_trac
     with pytest.raises(ValueError, match="`p` must lie in"):
         jax.jit(lambda key: jc.bernoulli(2, 3, 1.5, key=key))(KEY)
     with pytest.raises(ValueError, match="`std` must not be negative"):
-        jax.jit(lambda key: jc.gaussian_weights(MASK, 0.0, -1.0, key=key))(KEY)
+        jax.jit(lambda key: jc.gaussian_weights(SQUARE, 0.0, -1.0, key=key))(KEY)
 
 
 TRACED = {
     "bernoulli": (lambda p: jc.bernoulli(2, 3, p, key=KEY), "`p` must lie in"),
-    "small_world": (lambda p: jc.small_world(9, 2, p, key=KEY), "`rewiring` must lie in"),
     "probability": (lambda p: place(lambda d: p + 0 * d), "`probability` leaves"),
-    "position": (lambda p: place(lambda d: d < 1, box=p), "a position or `box` is"),
+    "box": (lambda p: place(lambda d: d < 1, box=p), "a position or `box` is not"),
 }
 
 
 @pytest.mark.parametrize("name", TRACED)
-@pytest.mark.parametrize("bad", [-0.5, NAN])
-def test_a_traced_bad_probability_raises_when_the_program_runs(name, bad):
+def test_a_traced_bad_probability_raises_when_the_program_runs(name):
     call, message = TRACED[name]
-    with pytest.raises(RuntimeError, match=message):
-        jax.block_until_ready(eqx.filter_jit(call)(jnp.array(bad)))
-    with pytest.raises(RuntimeError, match=message):
-        jax.block_until_ready(eqx.filter_jit(jax.vmap(call))(jnp.array([0.5, bad])))
-
-
-def test_traced_bad_weights_are_nan_where_they_are_used():
-    mask = jnp.array([[True, True, False]])
-    std = jnp.array([1.0, -1.0, -1.0])
-    gaussian = jax.jit(lambda s: jc.gaussian_weights(mask, 0.0, s, key=KEY))(std)
-    assert np.isnan(gaussian).tolist() == [[False, True, False]]
-    high = jnp.array([1.0, -1.0, NAN])
-    uniform = jax.jit(lambda h: jc.uniform_weights(mask, 0.0, h, key=KEY))(high)
-    assert np.isnan(uniform).tolist() == [[False, True, False]]
+    # The compiler of equinox shows the message alone, that of JAX within much else.
+    run = eqx.filter_jit(jax.vmap(call))
+    assert run(jnp.array([0.5, 1.0])).dtype == bool
+    for bad in (-0.5, NAN):
+        with pytest.raises(RuntimeError, match=message):
+            jax.block_until_ready(run(jnp.array([0.5, bad])))

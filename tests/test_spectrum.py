@@ -255,7 +255,10 @@ def of(dt=DT, segment=250.0, overlap=0.5, signal=SIGNAL):
 
 
 BAD = {
-    "dt": (lambda: of(dt=0.0), "`dt` must be positive, but it is 0.0"),
+    "dt": (lambda: of(dt=0.0), "`dt` must be positive and finite, but it is 0.0"),
+    "dt NaN": (lambda: of(dt=NAN), "`dt` must be positive and finite, but it is nan"),
+    "segment NaN": (lambda: of(segment=NAN), "`segment` must be .* it is nan. Give it in"),
+    "endless": (lambda: of(segment=np.inf), "`segment` must be positive and finite"),
     "traced": (
         lambda: jax.jit(lambda segment: of(segment=segment))(250.0),
         "`segment` must be a concrete number here",

@@ -107,6 +107,12 @@ def test_fewer_than_two_units_that_vary_have_no_correlation(varying):
     assert np.all(np.isfinite(correlation_gradient(counts)))
 
 
+def test_a_count_that_is_not_known_is_not_passed_over():
+    counts = jnp.asarray(normals(13, 10, 4)).at[3, 1].set(jnp.nan)
+    assert np.isnan(jn.measure.pairwise_correlation(counts))
+    assert np.isnan(jn.measure.synchrony(counts))
+
+
 PATTERNS = jnp.asarray(np.sign(normals(7, 3, 400)))
 
 

@@ -168,12 +168,13 @@ def _distinct_partners(
 
     def step(mask, x):
         last, key = x
-        drawn = jax.random.randint(key, (units,), 0, last + 1, jnp.int32)
+        # The remainder is uniform up to a relative error of others / 2**32.
+        drawn = (jax.random.bits(key, (units,), jnp.uint32) % (last + 1)).astype(jnp.int32)
         is_taken = mask[rows, partner(drawn)]
-        added = partner(jnp.where(is_taken, last, drawn))
+        added = partner(jnp.where(is_taken, last.astype(jnp.int32), drawn))
         return mask.at[rows, added].set(True), None
 
-    lasts = jnp.arange(candidates - degree, candidates, dtype=jnp.int32)
+    lasts = jnp.arange(candidates - degree, candidates, dtype=jnp.uint32)
     keys = jax.random.split(key, degree)
     mask, _ = jax.lax.scan(step, jnp.zeros((units, others), bool), (lasts, keys))
     return mask

@@ -93,16 +93,12 @@ def distance_dependent(
     check_no_nan(targets, "targets", finite=True)
     check_no_nan(sources, "sources", finite=True)
     period = None if box is None else _as_period(box)
-    columns = jnp.arange(len(sources))
 
+    # Not compiled as a whole: a function that reads a global would be stale.
     def row(i, position, key):
         distance = _distance(position, sources, period)
-        p = jnp.broadcast_to(jnp.asarray(probability(distance), float), distance.shape)
-        allowed = diagonal | (columns != i)
-        good = jnp.isfinite(distance) & (p >= 0) & (p <= 1)
-        # In float64, a draw would cost twice as much, and give another network.
-        drawn = jax.random.bernoulli(key, p.astype(jnp.float32))
-        return allowed & drawn, jnp.all(good | ~allowed)
+        allowed = (jnp.arange(len(sources)) != i) | diagonal
+        return _draw(distance, jnp.asarray(probability(distance), float), allowed, key)
 
     keys = jax.random.split(key, len(targets))
     rows = jnp.arange(len(targets))
@@ -122,6 +118,7 @@ def _as_period(box: Real[ArrayLike, "..."]) -> Float[Array, "..."]:
     return jnp.where(period > 0, period, jnp.nan)
 
 
+@jax.jit
 def _distance(
     position: Real[Array, " dim"],
     others: Real[Array, "others dim"],
@@ -131,6 +128,20 @@ def _distance(
     if period is not None:
         apart = apart - period * jnp.round(apart / period)
     return jnp.sqrt(jnp.sum(apart**2, axis=-1))
+
+
+@jax.jit
+def _draw(
+    distance: Float[Array, " sources"],
+    p: Float[Array, "..."],
+    allowed: Bool[Array, " sources"],
+    key: Key,
+) -> tuple[Bool[Array, " sources"], Bool[Array, ""]]:
+    """A row of the mask, and whether its probabilities make sense."""
+    good = jnp.isfinite(distance) & (p >= 0) & (p <= 1)
+    # In float64, a draw would cost twice as much, and give another network.
+    drawn = jax.random.bernoulli(key, p.astype(jnp.float32), distance.shape)
+    return allowed & drawn, jnp.all(good | ~allowed)
 
 
 def _require_good(

@@ -98,7 +98,8 @@ def statistics(
     def measure(graph) -> tuple[float, float, bool]:
         """Clustering, path length of the largest part, and whether this part is all."""
         largest = graph.subgraph(max(parts(graph), key=len))
-        path_length = nx.average_shortest_path_length(largest)
+        # A single unit has the path length 0, an integer.
+        path_length = float(nx.average_shortest_path_length(largest))
         return nx.average_clustering(graph), path_length, len(largest) == len(graph)
 
     # An edge of networkx leads from its row to its column.

@@ -61,11 +61,7 @@ class Sparse(AbstractCoupling):
 
     def __check_init__(self):
         synapses = self.indices.shape[0]
-        if jnp.shape(self.weights) not in ((), (synapses,)):
-            raise ValueError(
-                f"`weights` of `Sparse` must be one number or one a synapse, ({synapses},),"
-                f" but its shape is {jnp.shape(self.weights)}."
-            )
+        _require_weights(self.weights, synapses)
         if not (is_concrete(self.indptr) and is_concrete(self.indices)):
             return
         starts = np.asarray(self.indptr)
@@ -78,9 +74,9 @@ class Sparse(AbstractCoupling):
 
     @staticmethod
     def from_pairs(
-        sources: Int[ArrayLike, " synapses"],
-        targets: Int[ArrayLike, " synapses"],
-        weights: Real[ArrayLike, "..."],
+        sources: Sequence[int] | Int[ArrayLike, " synapses"],
+        targets: Sequence[int] | Int[ArrayLike, " synapses"],
+        weights: Sequence[float] | Real[ArrayLike, "..."],
         *,
         shape: tuple[int, int],
     ) -> "Sparse":
@@ -103,6 +99,7 @@ class Sparse(AbstractCoupling):
         order = np.argsort(sources, kind="stable")
         indptr = np.searchsorted(sources[order], np.arange(shape[1] + 1))
         weights = jnp.asarray(weights, float)
+        _require_weights(weights, sources.size)
         return Sparse(
             shape[0], indptr, targets[order], weights[order] if weights.ndim else weights
         )
@@ -169,6 +166,14 @@ class Sparse(AbstractCoupling):
         return tuple(part(delay) for delay in distinct)
 
 
+def _require_weights(weights: Array, synapses: int) -> None:
+    if jnp.shape(weights) not in ((), (synapses,)):
+        raise ValueError(
+            f"`weights` of `Sparse` must be one number or one a synapse, ({synapses},), "
+            f"but its shape is {jnp.shape(weights)}."
+        )
+
+
 def _source_of_synapse(indptr: Array, synapses: int) -> Int[Array, " synapses"]:
     sources = jnp.arange(indptr.shape[0] - 1)
     return jnp.repeat(sources, jnp.diff(indptr), total_repeat_length=synapses)
@@ -183,7 +188,7 @@ def _require_inside(numbers: np.ndarray, size: int, name: str) -> None:
 
 
 def deliver(
-    couplings: Sequence[tuple[AbstractCoupling, int]], spikes: Float[Array, " units"]
+    couplings: Sequence[tuple[AbstractCoupling, int]], spikes: Real[Array, " units"]
 ) -> list[Float[Array, " targets"]]:
     """What each coupling makes of the spikes of its sources.
 
@@ -194,6 +199,7 @@ def deliver(
     - `couplings`: each with the number of the unit that is its first source.
     - `spikes`: of all units.
     """
+    spikes = jnp.asarray(spikes, jnp.result_type(spikes, float))
     sparse = [(c, first) for c, first in couplings if isinstance(c, Sparse)]
     by_event = iter(_deliver_events(sparse, spikes))
     return [
@@ -222,7 +228,8 @@ def _deliver_events(couplings, spikes):
         return []
     layouts = tuple(_Layout(first, *c.shape) for c, first in couplings)
     tables = tuple(_Table(c.indptr, c.indices) for c, _ in couplings)
-    return _event_sums(layouts, spikes, tuple(c.weights for c, _ in couplings), tables)
+    weights = tuple(c.weights for c, _ in couplings)
+    return _compiled_event_sums(layouts, spikes, weights, tables)
 
 
 @ft.partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -230,6 +237,10 @@ def _event_sums(layouts, spikes, weights, tables):
     arguments = jax.tree.map(lambda x: jnp.asarray(x)[None], (spikes, weights, tables))
     sums = fold_batches(ft.partial(_event_sums_of_lanes, layouts))(*arguments)
     return [s[0] for s in sums]
+
+
+# Outside of other programs, the loop is then compiled once.
+_compiled_event_sums = jax.jit(_event_sums, static_argnums=0)
 
 
 def _event_sums_of_lanes(layouts, spikes, weights, tables):

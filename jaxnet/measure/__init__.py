@@ -7,6 +7,11 @@ from ._dwell import (
     pooled_mean as pooled_mean,
     TwoStates as TwoStates,
 )
+from ._intervals import (
+    cv as cv,
+    interspike_intervals as interspike_intervals,
+    InterspikeIntervals as InterspikeIntervals,
+)
 from ._spectrum import (
     band_power as band_power,
     peak_frequency as peak_frequency,
@@ -14,11 +19,8 @@ from ._spectrum import (
     welch as welch,
 )
 from ._spikes import (
-    cv as cv,
     fano_factor as fano_factor,
     firing_rates as firing_rates,
-    interspike_intervals as interspike_intervals,
-    InterspikeIntervals as InterspikeIntervals,
     population_rate as population_rate,
     raster as raster,
 )

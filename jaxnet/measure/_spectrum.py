@@ -1,5 +1,7 @@
 """Power spectra of signals, and what is read from them."""
 
+import math
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -145,7 +147,8 @@ def band_power(
 
     **Arguments:**
 
-    - `low`, `high`: the band (Hz), with `low` and without `high`.
+    - `low`, `high`: the band (Hz), with `low` and without `high`. One without a frequency
+        is an error; if it is traced, the power is NaN.
 
     Source: Welch 1967, doi:10.1109/TAU.1967.1161901.
 
@@ -167,8 +170,11 @@ def _samples(dt: RealScalarLike, segment: RealScalarLike) -> tuple[float, int]:
     remedy = "It fixes the number of frequencies, which is compiled into the program."
     step = concrete_float(dt, "dt", remedy)
     length = concrete_float(segment, "segment", remedy)
-    if not step > 0:
-        raise ValueError(f"`dt` must be positive, but it is {step}.")
+    for name, value in (("dt", step), ("segment", length)):
+        if not 0 < value < math.inf:
+            raise ValueError(
+                f"`{name}` must be positive and finite, but it is {value}. Give it in ms."
+            )
     samples = round(length / step)
     if abs(samples * step - length) > _ROUNDING * step:
         raise ValueError(

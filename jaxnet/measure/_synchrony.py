@@ -66,7 +66,8 @@ def pairwise_correlation(counts: Real[Array, "bins units"]) -> Float[Array, ""]:
     _require_time_by_units(counts, "counts")
     deviations = _deviations(jnp.asarray(counts, float))
     variance = jnp.mean(deviations**2, axis=0)
-    varies = variance > 0
+    # Also where it is NaN, which must not be left out in silence.
+    varies = variance != 0
     scale = jnp.sqrt(jnp.where(varies, variance, 1.0))
     standard = jnp.where(varies, deviations / scale, 0.0)
     # The squared sum over the units holds every pair twice, and each unit with itself.
