@@ -42,7 +42,7 @@ def spike_times(spikes, neuron: int) -> list[float]:
 
 
 def draw(ax, spikes, title: str) -> None:
-    ax.plot(spikes.time, spikes.index, "k.", ms=1.5)
+    ax.plot(spikes.time, spikes.index, "k.", ms=2.2, mew=0)
     ax.set(xlabel="time t (ms)", xlim=(0, T1), ylim=(-1, N), title=title)
 
 

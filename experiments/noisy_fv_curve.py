@@ -123,13 +123,19 @@ def without_noise(spikes) -> list:
 
 def draw(shown, mean, silent, expected):
     fig, axes = plt.subplots(1, 2, figsize=(6.4, 2.7))
-    axes[0].plot(shown.time, shown.index, "k.", ms=0.8, rasterized=True)
+    axes[0].plot(shown.time, shown.index, "k.", ms=1.6, mew=0)
     axes[0].set(xlabel="time t (ms)", ylabel="neuron", xlim=(0, T1), ylim=(-1, N))
     fine = np.linspace(1, 3, 2001)[1:]
     rate = 1000 / (REFRACTORY + time_to_threshold(fine))
-    axes[1].plot(np.append([0, 1], fine), np.append([0, 0], rate), color="0.5", lw=0.8)
-    axes[1].plot(V0, silent, ".", color="0.5", ms=3, label="without noise")
-    axes[1].plot(V0, mean, color=jn.plot.COLOURS[0], label="with noise")
+    axes[1].plot(
+        np.append([0, 1], fine),
+        np.append([0, 0], rate),
+        color="0.5",
+        lw=0.8,
+        label="no noise, expected",
+    )
+    axes[1].plot(V0, silent, ".", color="0.5", ms=3, label="no noise")
+    axes[1].plot(V0, mean, color=jn.plot.COLOURS[0], label="noise")
     axes[1].plot(
         V0[list(expected)],
         list(expected.values()),
@@ -137,18 +143,18 @@ def draw(shown, mean, silent, expected):
         color=jn.plot.COLOURS[1],
         mfc="none",
         ms=5,
-        label="with noise, expected",
+        label="noise, expected",
     )
     axes[1].set(
-        xlabel="drive v0", ylabel="firing rate (Hz)", xlim=(0, 3.05), ylim=(-3, 115)
+        xlabel="drive $v_0$", ylabel="firing rate (Hz)", xlim=(0, 3.05), ylim=(-3, 115)
     )
-    axes[1].legend(loc="lower right")
+    axes[1].legend(loc="upper left")
     return fig
 
 
 def main(*, quick: bool, seed: int) -> Report:
     rates_key, raster_key = jax.random.split(jax.random.key(seed))
-    trials = 40 if quick else 1000
+    trials = 32 if quick else 400
     noisy = rates(trials, rates_key)
     mean, error = noisy.mean(axis=0), noisy.std(axis=0, ddof=1) / math.sqrt(trials)
     shown = spikes_of(NOISY, jn.Grid(DT), key=raster_key)

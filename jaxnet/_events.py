@@ -1,16 +1,12 @@
 """One pass over the few units that spiked, whatever their number."""
 
-import math
 from collections.abc import Callable
 from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, Int, UInt
 
-
-# Below, looking through all units is quicker than through blocks of them.
-_FEW_UNITS = 2048
 
 Carry = TypeVar("Carry")
 
@@ -22,56 +18,66 @@ def for_each_event(
 ) -> Carry:
     """``carry = body(carry, unit)`` for each unit that is true, in rising order.
 
-    The cost grows with the number of events: a look at all units once, and at about the
-    square root of their number for each event.
+    All units are looked through once, eight at a time (four in float32 mode): a byte says
+    whether a unit is true, a word has many bytes, and a byte of a second table says
+    whether a word is not zero. The loop changes no table, since XLA would copy it.
     """
-    if happened.size <= _FEW_UNITS:
-        return _in_one_block(happened, body, carry)
-    return _in_blocks(happened, body, carry)
 
-
-# In both loops the condition is a flag that the body has made: a condition that is
-# computed from the arrays has XLA compute these twice.
-
-
-def _in_one_block(happened, body, carry):
-    def turn(state):
+    def look_through(state):
         carry, happened, _ = state
-        unit = _first(happened)
-        rest = _put(happened, unit, False)
-        return body(carry, unit), rest, jnp.any(rest)
+        return _for_each_event(happened, body, carry), happened, False
 
+    # In most steps of a small network nothing happens. This loop, of one turn at most,
+    # also keeps XLA from computing what `happened` is made of once for each use of it.
     start = (carry, happened, jnp.any(happened))
-    return jax.lax.while_loop(lambda state: state[2], turn, start)[0]
+    return jax.lax.while_loop(lambda state: state[2], look_through, start)[0]
 
 
-def _in_blocks(happened, body, carry):
-    size = 2 ** math.ceil(math.log2(happened.size) / 2)
-    padding = -happened.size % size
-    table = jnp.pad(happened, (0, padding)).reshape(-1, size)
-    blocks = jnp.any(table, axis=1)
+def _for_each_event(happened, body, carry):
+    words = _as_words(happened)
+    groups = _as_words(words != 0)
+    size, numbers = groups.dtype.itemsize, jnp.arange(groups.size, dtype=jnp.int32)
+
+    def group_after(g):
+        return jnp.min(jnp.where((groups != 0) & (numbers > g), numbers, groups.size))
 
     def turn(state):
-        carry, table, blocks, _ = state
-        b = _first(blocks)
-        row = jax.lax.dynamic_index_in_dim(table, b, keepdims=False)
-        column = _first(row)
-        row = _put(row, column, False)
-        blocks = _put(blocks, b, jnp.any(row))
-        carry = body(carry, b * size + column)
-        return carry, _put(table, b, row), blocks, jnp.any(blocks)
+        g, group, word, carry = state
+        unit = (g * size + _lowest_byte(group)) * size + _lowest_byte(word)
+        carry = body(carry, unit)
+        word = _without_lowest_byte(word)
+        group = jnp.where(word == 0, _without_lowest_byte(group), group)
+        g = jnp.where(group == 0, group_after(g), g)
+        group = jnp.where(group == 0, _read(groups, g), group)
+        next_word = _read(words, g * size + _lowest_byte(group))
+        return g, group, jnp.where(word == 0, next_word, word), carry
 
-    start = (carry, table, blocks, jnp.any(blocks))
-    return jax.lax.while_loop(lambda state: state[3], turn, start)[0]
+    g = group_after(-1)
+    group = _read(groups, g)
+    start = (g, group, _read(words, g * size + _lowest_byte(group)), carry)
+    return jax.lax.while_loop(lambda state: state[0] < groups.size, turn, start)[-1]
 
 
-def _first(happened: Bool[Array, " n"]) -> Int[Array, ""]:
-    return jax.lax.argmax(happened, 0, jnp.int32)
+def _as_words(flags: Bool[Array, " n"]) -> UInt[Array, " words"]:
+    """A byte for each flag, and the bytes in words."""
+    word = jnp.uint64 if jax.config.read("jax_enable_x64") else jnp.uint32
+    size = jnp.dtype(word).itemsize
+    padded = jnp.pad(flags, (0, -flags.size % size)).astype(jnp.uint8)
+    return jax.lax.bitcast_convert_type(padded.reshape(-1, size), word)
 
 
-def _put(array: Array, i: Int[Array, ""], value) -> Array:
-    # Without the checks of `array.at[i].set(value)` this is done in place.
-    return jax.lax.dynamic_update_index_in_dim(array, value, i, 0)
+def _lowest_byte(word: UInt[Array, ""]) -> Int[Array, ""]:
+    """The place of the lowest byte that is 1, in a word of bytes that are 0 or 1."""
+    bits_below = jax.lax.population_count(word ^ (word - 1)) - 1
+    return (bits_below // 8).astype(jnp.int32)
+
+
+def _without_lowest_byte(word: UInt[Array, ""]) -> UInt[Array, ""]:
+    return word & (word - 1)
+
+
+def _read(table: Array, i: Int[Array, ""]) -> Array:
+    return jax.lax.dynamic_index_in_dim(table, i, keepdims=False)
 
 
 def lane_and_unit(

@@ -21,9 +21,8 @@ from jaxnet import connectivity as jc
 
 KEY = jax.random.key(0)
 NAN = float("nan")
-
-
 KEYS = jax.random.split(jax.random.key(1), 3000)
+LINE = jnp.linspace(0.0, 1.0, 12)[:, None]
 
 
 def keys(n):
@@ -31,7 +30,7 @@ def keys(n):
 
 
 def batch(draw, *xs):
-    return np.asarray(jax.vmap(draw)(*xs))
+    return np.asarray(jax.jit(jax.vmap(draw))(*xs))
 
 
 def scan(draw, parameters, trials):
@@ -40,9 +39,6 @@ def scan(draw, parameters, trials):
     over_both = jax.jit(jax.vmap(over_keys, in_axes=(0, None)))
     masks = np.asarray(over_both(jnp.array(parameters), keys(trials)))
     return dict(zip(parameters, masks, strict=True))
-
-
-LINE = jnp.linspace(0.0, 1.0, 12)[:, None]
 
 
 def positions(n, dim, seed):
@@ -85,8 +81,8 @@ def test_every_bernoulli_connection_has_the_same_probability_and_depends_on_no_o
 def test_a_probability_of_zero_or_one_leaves_nothing_to_chance():
     assert not bernoulli_masks()[0.0].any()
     assert bernoulli_masks()[1.0].all()
-    recurrent = jc.bernoulli(12, 12, 1, key=KEY, self_connections=False)
-    assert np.array_equal(recurrent, ~np.eye(12, dtype=bool))
+    recurrent = jc.bernoulli(6, 6, 1, key=KEY, self_connections=False)
+    assert np.array_equal(recurrent, ~np.eye(6, dtype=bool))
 
 
 def test_rows_that_are_drawn_in_batches_are_all_drawn():
@@ -119,10 +115,10 @@ def generators_for(n, m):
     }
 
 
-@pytest.mark.parametrize("name", generators_for(12, 12))
+@pytest.mark.parametrize("name", generators_for(6, 6))
 def test_a_square_projection_must_say_whether_it_has_self_connections(name):
-    generate = generators_for(12, 12)[name]
-    with pytest.raises(ValueError, match="`self_connections` is missing: 12 targets and"):
+    generate = generators_for(6, 6)[name]
+    with pytest.raises(ValueError, match="`self_connections` is missing: 6 targets and"):
         generate()
     assert not np.diag(generate(self_connections=False)).any()
     assert np.diag(generate(self_connections=True)).any()
@@ -132,7 +128,7 @@ def test_a_square_projection_must_say_whether_it_has_self_connections(name):
 def test_two_populations_of_different_sizes_have_no_self_connections_to_leave_out(name):
     generate = generators_for(12, 10)[name]
     asked = generate(self_connections=False)
-    assert (generate() == asked).all()
+    assert np.array_equal(generate(), asked)
     assert np.diag(asked).any()
 
 
@@ -142,9 +138,9 @@ def test_two_populations_of_different_sizes_have_no_self_connections_to_leave_ou
 @pytest.mark.parametrize("self_connections", [True, False])
 def test_fixed_degrees_are_exact(self_connections):
     draw = lambda f, degree: np.asarray(
-        f(12, 12, degree, key=KEY, self_connections=self_connections)
+        f(6, 6, degree, key=KEY, self_connections=self_connections)
     )
-    for degree in (0, 3, 12) if self_connections else (3, 11):
+    for degree in (0, 3, 6) if self_connections else (3, 5):
         incoming = draw(jc.fixed_in_degree, degree)
         outgoing = draw(jc.fixed_out_degree, degree)
         assert (incoming.sum(axis=1) == degree).all()
@@ -186,7 +182,7 @@ def test_every_set_of_partners_is_equally_probable(self_connections):
 def test_one_to_one_and_all_but_partner_share_out_all_pairs():
     one, but = jc.one_to_one(5), jc.all_but_partner(5)
     assert np.array_equal(one, np.eye(5, dtype=bool))
-    assert (one ^ but).all()
+    assert np.array_equal(but, ~np.eye(5, dtype=bool))
     assert np.array_equal(but, jc.all_to_all(5, 5, self_connections=False))
     assert jc.all_to_all(2, 3).tolist() == [[True] * 3] * 2
 
@@ -195,38 +191,40 @@ def test_one_to_one_and_all_but_partner_share_out_all_pairs():
     ("n", "p"), [(1, 0.5), (2, 1.0), (10, 0.0), (10, 0.33), (10, 1.0), (11, 1.0)]
 )
 def test_the_ring_is_that_of_the_loop(n, p):
-    expected = np.zeros((n, n))
+    expected = np.zeros((n, n), bool)
     for i in range(n):
         for j in range(1, int(n * p / 2) + 1):
-            expected[i, (i + j) % n] = expected[i, (i - j) % n] = 1
-    assert (np.asarray(jc.ring(n, int(n * p / 2))) == expected).all()
+            expected[i, (i + j) % n] = expected[i, (i - j) % n] = True
+    assert np.array_equal(jc.ring(n, int(n * p / 2)), expected)
 
 
 @pytest.mark.parametrize("neighbours", [1, 2, 9])
 def test_the_ring_has_the_clustering_of_the_ring_lattice(neighbours):
     mask = jc.ring(60, neighbours)
     k = 2 * neighbours
-    assert set(np.asarray(mask.sum(axis=0))) == {k}
+    assert set(np.sum(np.asarray(mask), axis=0)) == {k}
     expected = 3 * (k - 2) / (4 * (k - 1))
     assert nx.average_clustering(undirected(mask)) == pytest.approx(expected, abs=1e-12)
 
 
 # Small worlds
 
+N, NEIGHBOURS = 30, 3
 REWIRING = [0.0, 0.03, 0.2, 0.6, 1.0]
 
 
 @functools.cache
 def small_worlds(*, directed):
-    draw = lambda p, key: jc.small_world(40, 3, p, key=key, directed=directed)
-    return scan(draw, REWIRING, 80)
+    draw = lambda p, key: jc.small_world(N, NEIGHBOURS, p, key=key, directed=directed)
+    return scan(draw, REWIRING, 60)
 
 
 @pytest.mark.parametrize("directed", [False, True])
 def test_without_rewiring_a_small_world_is_the_ring(directed):
     masks = small_worlds(directed=directed)
-    assert np.array_equal(masks[0.0], np.asarray(jc.ring(40, 3)))
-    assert not (masks[0.2] == np.asarray(jc.ring(40, 3))).all(axis=(1, 2)).any()
+    ring = np.asarray(jc.ring(N, NEIGHBOURS))
+    assert all(np.array_equal(mask, ring) for mask in masks[0.0])
+    assert not any(np.array_equal(mask, ring) for mask in masks[0.2])
 
 
 def all_small_worlds(*, directed):
@@ -234,17 +232,15 @@ def all_small_worlds(*, directed):
 
 
 def test_rewiring_conserves_the_edges_of_an_undirected_graph():
-    sparse = all_small_worlds(directed=False)
-    almost_complete = np.asarray(jc.small_world(12, 5, 0.5, key=KEY))[None]
-    for masks, edges in [(sparse, 40 * 3), (almost_complete, 12 * 5)]:
-        assert np.array_equal(masks, masks.mT)
-        assert (masks.sum(axis=(1, 2)) == 2 * edges).all()
-        assert not np.diagonal(masks, axis1=1, axis2=2).any()
+    masks = all_small_worlds(directed=False)
+    assert np.array_equal(masks, masks.mT)
+    assert (masks.sum(axis=(1, 2)) == 2 * N * NEIGHBOURS).all()
+    assert not np.diagonal(masks, axis1=1, axis2=2).any()
 
 
 def test_rewiring_conserves_the_in_degrees_of_a_directed_graph():
     masks = all_small_worlds(directed=True)
-    assert (masks.sum(axis=2) == 2 * 3).all()
+    assert (masks.sum(axis=2) == 2 * NEIGHBOURS).all()
     assert not np.diagonal(masks, axis1=1, axis2=2).any()
 
 
@@ -254,7 +250,7 @@ def test_a_complete_graph_has_nowhere_to_rewire_to():
 
 
 def test_a_ring_without_edges_has_none_to_rewire():
-    assert not jc.small_world(5, 0, 1.0, key=KEY).any()
+    assert not np.any(jc.small_world(5, 0, 1.0, key=KEY))
 
 
 WATTS_STROGATZ = {
@@ -264,7 +260,7 @@ WATTS_STROGATZ = {
     ),
     "variance of the degree": lambda g: np.var([d for _, d in g.degree]),
     "edges of the ring": lambda g: sum(
-        min((i - j) % len(g), (j - i) % len(g)) <= 3 for i, j in g.edges
+        min((i - j) % N, (j - i) % N) <= NEIGHBOURS for i, j in g.edges
     ),
 }
 
@@ -273,7 +269,9 @@ WATTS_STROGATZ = {
 def test_small_worlds_are_distributed_as_those_of_networkx(rewiring):
     ours = [undirected(m) for m in small_worlds(directed=False)[rewiring]]
     trials = len(ours)
-    theirs = [nx.watts_strogatz_graph(40, 6, rewiring, seed=i) for i in range(trials)]
+    theirs = [
+        nx.watts_strogatz_graph(N, 2 * NEIGHBOURS, rewiring, seed=i) for i in range(trials)
+    ]
     for name, measure in WATTS_STROGATZ.items():
         a, b = (np.array([measure(g) for g in graphs]) for graphs in (ours, theirs))
         error = math.sqrt((a.var() + b.var()) / trials)
@@ -285,31 +283,30 @@ def test_small_worlds_are_distributed_as_those_of_networkx(rewiring):
 def test_directed_small_worlds_are_rewired_as_by_a_loop_to_all_others_alike(rewiring):
     masks = small_worlds(directed=True)[rewiring]
     # Seen from each target: the source at each distance along the ring.
-    turned = np.stack([np.roll(masks[:, i], -i, axis=-1) for i in range(40)], axis=1)
-    is_far = np.ones(40, bool)
-    is_far[np.arange(-3, 4)] = False
-    far = turned.reshape(-1, 40)[:, is_far]
+    turned = np.stack([np.roll(masks[:, i], -i, axis=-1) for i in range(N)], axis=1)
+    is_far = np.ones(N, bool)
+    is_far[np.arange(-NEIGHBOURS, NEIGHBOURS + 1)] = False
+    far = turned.reshape(-1, N)[:, is_far]
 
     rng = np.random.default_rng(0)
-    loop = [far_sources_by_a_loop(rng, 40, 3, rewiring) for _ in range(2000)]
+    loop = [far_sources_by_a_loop(rng, rewiring) for _ in range(2000)]
     error = np.std(loop) * math.sqrt(1 / len(loop) + 1 / len(far))
     assert abs(far.sum(axis=1).mean() - np.mean(loop)) < 4 * error
     assert stats.chisquare(far.sum(axis=0)).pvalue > 1e-3
 
 
-def far_sources_by_a_loop(rng, n, neighbours, rewiring):
+def far_sources_by_a_loop(rng, rewiring):
     """How many sources of unit 0 lie outside of the ring after rewiring."""
-    ring = [*range(1, neighbours + 1), *range(n - neighbours, n)]
+    ring = [*range(1, NEIGHBOURS + 1), *range(N - NEIGHBOURS, N)]
     sources = set(ring)
     for old in ring:
         if rng.random() < rewiring:
-            new = rng.choice([j for j in range(1, n) if j not in sources])
+            new = rng.choice([j for j in range(1, N) if j not in sources])
             sources = sources - {old} | {int(new)}
     return len(sources - set(ring))
 
 
 # Space
-
 
 TARGETS, SOURCES = positions(5, 2, seed=3), positions(4, 2, seed=4)
 
@@ -347,7 +344,7 @@ def test_the_distance_in_a_box_is_that_to_the_nearest_image(box):
             targets, sources, lambda d, r=radius: d < r, key=KEY, box=box
         )
         assert mask.tolist() == expected
-        assert 0 < mask.mean() < 1
+        assert 0 < np.mean(mask) < 1
 
 
 def test_a_wide_profile_is_all_to_all_and_a_narrow_one_is_one_to_one_in_one_scan():
@@ -373,7 +370,7 @@ def test_a_profile_that_reads_a_global_is_read_anew():
     within = lambda d: d < radius
     few = draw(within)
     radius = 0.6
-    assert draw(within).sum() > few.sum() > 0
+    assert np.sum(draw(within)) > np.sum(few) > 0
 
 
 # Keys
@@ -389,11 +386,11 @@ IN_BATCHES = {
     ),
     "small world": (
         lambda: small_worlds(directed=False)[0.2],
-        lambda key: jc.small_world(40, 3, 0.2, key=key),
+        lambda key: jc.small_world(N, NEIGHBOURS, 0.2, key=key),
     ),
     "directed small world": (
         lambda: small_worlds(directed=True)[0.2],
-        lambda key: jc.small_world(40, 3, 0.2, key=key, directed=True),
+        lambda key: jc.small_world(N, NEIGHBOURS, 0.2, key=key, directed=True),
     ),
     "distance": (scattered_masks, scattered),
 }
@@ -413,7 +410,7 @@ def test_a_key_gives_one_network_in_float32_and_float64(name):
     _, generate = IN_BATCHES[name]
     expected = np.asarray(generate(KEY))
     with jax.enable_x64(not jax.config.jax_enable_x64):
-        assert (np.asarray(generate(KEY)) == expected).all()
+        assert np.array_equal(generate(KEY), expected)
 
 
 # Weights
@@ -432,7 +429,7 @@ def test_weights_have_their_distribution_on_the_mask_and_are_zero_elsewhere(name
     draw, parameters, distribution = WEIGHTS[name]
     weights = np.asarray(draw(MASK, *parameters, key=KEY))
     on, off = weights[np.asarray(MASK)], weights[~np.asarray(MASK)]
-    assert np.array_equal(off, 0)
+    assert not off.any()
     assert stats.kstest(on, distribution.cdf).pvalue > 0.01
     assert len(np.unique(on)) == MASK.sum()
 
@@ -460,16 +457,17 @@ def test_bad_weights_of_a_batch_are_nan_and_the_others_are_what_they_are_alone(n
     alone = np.asarray(draw(MASK, *parameters, key=keys(3)[0]))
     assert good == pytest.approx(alone, abs=1e-14)
     for weights in bad:
-        assert (np.isnan(weights) == np.asarray(MASK)).all()
+        assert np.array_equal(np.isnan(weights), MASK)
 
 
 def test_each_source_or_each_target_can_have_its_weight():
     mask = jc.all_to_all(2, 3)
     by_source = jc.gaussian_weights(mask, jnp.array([1.0, 2.0, -3.0]), 0.0, key=KEY)
     assert by_source.tolist() == [[1.0, 2.0, -3.0]] * 2
-    by_target = jc.uniform_weights(mask, np.array([[4.0], [5.0]]), 5.0, key=KEY)
-    assert by_target[1].tolist() == [5.0] * 3
-    assert ((by_target[0] >= 4) & (by_target[0] < 5)).all()
+    lows = np.array([[4.0], [5.0]])
+    first, second = jc.uniform_weights(mask, lows, 5.0, key=KEY).tolist()
+    assert second == [5.0] * 3
+    assert all(4 <= weight < 5 for weight in first)
 
 
 # Statistics
@@ -511,13 +509,15 @@ def test_a_random_network_is_no_small_world():
     assert found.small_worldness == pytest.approx(1.0, abs=0.1)
 
 
-def test_a_directed_path_leads_from_source_to_target():
-    # 0 -> 1 -> 2 -> 0, and 0 -> 3 -> 0.
+def test_a_network_that_is_not_symmetric_is_measured_as_a_directed_graph():
+    connections = [(0, 1), (1, 2), (2, 0), (0, 3), (3, 0)]
     mask = np.zeros((4, 4), bool)
-    for source, target in [(0, 1), (1, 2), (2, 0), (0, 3), (3, 0)]:
+    for source, target in connections:
         mask[target, source] = True
     found = jc.statistics(jnp.asarray(mask), seed=0)
-    graph = nx.DiGraph([(0, 1), (1, 2), (2, 0), (0, 3), (3, 0)])
+    graph = nx.DiGraph(connections)
+    assert found.directed
+    assert found.connection_probability == pytest.approx(5 / 12)
     assert found.path_length == nx.average_shortest_path_length(graph)
     assert found.clustering == nx.average_clustering(graph) > 0
 
@@ -629,6 +629,10 @@ BAD = {
         lambda: place(lambda d: 0 * d, box=np.array([1.0, 0.0])),
         r"`box` must be positive and finite, but it is \[1. 0.\]. Pass the length",
     ),
+    "box of another space": (
+        lambda: place(lambda d: 0 * d, box=np.ones(3)),
+        r"`box` has shape \(3,\), but space has 2 dimensions. Pass a number, or 2 lengths",
+    ),
     "peak": (
         lambda: jc.GaussianProfile(peak=-1.0, width=1.0),
         "`peak` of `GaussianProfile` must be nonnegative",
@@ -697,7 +701,6 @@ TRACED = {
 @pytest.mark.parametrize("name", TRACED)
 def test_a_traced_bad_probability_raises_when_the_program_runs(name):
     call, message = TRACED[name]
-    # The compiler of equinox shows the message alone, that of JAX within much else.
     run = eqx.filter_jit(jax.vmap(call))
     assert run(jnp.array([0.5, 1.0])).dtype == bool
     for bad in (-0.5, NAN):

@@ -63,7 +63,7 @@ def _bernoulli(
         return allowed & jax.random.bernoulli(key, p, (sources,))
 
     keys = jax.random.split(key, targets)
-    return by_rows(row, jnp.arange(targets), keys, draws=sources)
+    return by_rows(row, jnp.arange(targets), keys, width=sources)
 
 
 def fixed_in_degree(
@@ -87,8 +87,8 @@ def fixed_in_degree(
     Raises a `ValueError` for a size below 1, and for a `degree` that is negative or larger
     than the number of units to choose from.
 
-    Source: the sets are drawn by the algorithm of Floyd, in Bentley and Floyd 1987,
-    doi:10.1145/30401.315746.
+    Sources: networks of this kind, Brunel 2000, doi:10.1023/A:1008925309027; the sets are
+    drawn by the algorithm of Floyd, in Bentley and Floyd 1987, doi:10.1145/30401.315746.
 
     ```pycon
     >>> import jax

@@ -106,7 +106,7 @@ def _rewire_directed(
         return sources
 
     keys = jax.random.split(key, n)
-    return by_rows(row, _range(n), ring(n, neighbours), keys, draws=n)
+    return by_rows(row, _range(n), ring(n, neighbours), keys, width=n)
 
 
 def _range(n: int) -> Int[Array, " n"]:

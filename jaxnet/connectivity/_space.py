@@ -21,7 +21,7 @@ class GaussianProfile(Parametric):
 
     **Arguments:**
 
-    - `peak`: probability of a connection at distance 0.
+    - `peak`: probability of a connection at distance 0, at most 1.
     - `width`: standard deviation (unit of the positions).
 
     Source: Mehring et al. 2003, doi:10.1007/s00422-002-0384-4.
@@ -92,7 +92,8 @@ def distance_dependent(
     diagonal = keeps_diagonal(len(targets), len(sources), self_connections)
     check_no_nan(targets, "targets", finite=True)
     check_no_nan(sources, "sources", finite=True)
-    period = None if box is None else _as_period(box)
+    targets, sources = jnp.asarray(targets, float), jnp.asarray(sources, float)
+    period = None if box is None else _as_period(box, targets.shape[1])
 
     # Not compiled as a whole: a function that reads a global would be stale.
     def row(i, position, key):
@@ -102,11 +103,16 @@ def distance_dependent(
 
     keys = jax.random.split(key, len(targets))
     rows = jnp.arange(len(targets))
-    mask, good = by_rows(row, rows, targets, keys, draws=len(sources))
+    mask, good = by_rows(row, rows, targets, keys, width=len(sources))
     return _require_good(mask, jnp.all(good))
 
 
-def _as_period(box: Real[ArrayLike, "..."]) -> Float[Array, "..."]:
+def _as_period(box: Real[ArrayLike, "..."], dim: int) -> Float[Array, "..."]:
+    if jnp.shape(box) not in ((), (dim,)):
+        raise ValueError(
+            f"`box` has shape {jnp.shape(box)}, but space has {dim} dimensions. Pass a "
+            f"number, or {dim} lengths."
+        )
     if is_concrete(box):
         lengths = np.asarray(box)
         if not (np.isfinite(lengths) & (lengths > 0)).all():
@@ -120,11 +126,11 @@ def _as_period(box: Real[ArrayLike, "..."]) -> Float[Array, "..."]:
 
 @jax.jit
 def _distance(
-    position: Real[Array, " dim"],
-    others: Real[Array, "others dim"],
+    position: Float[Array, " dim"],
+    others: Float[Array, "others dim"],
     period: Float[Array, "..."] | None,
 ) -> Float[Array, " others"]:
-    apart = jnp.asarray(position - others, float)
+    apart = position - others
     if period is not None:
         apart = apart - period * jnp.round(apart / period)
     return jnp.sqrt(jnp.sum(apart**2, axis=-1))

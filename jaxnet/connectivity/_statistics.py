@@ -3,7 +3,6 @@
 import dataclasses
 import math
 import random
-from statistics import fmean
 from typing import Any
 
 import equinox as eqx
@@ -102,9 +101,9 @@ def statistics(
         path_length = float(nx.average_shortest_path_length(largest))
         return nx.average_clustering(graph), path_length, len(largest) == len(graph)
 
-    # An edge of networkx leads from its row to its column.
+    # For networkx, an edge leads from row to column. No measure here sees the difference.
     kind = nx.DiGraph if directed else nx.Graph
-    graph = nx.from_numpy_array(connections.T, create_using=kind)
+    graph = nx.from_numpy_array(connections, create_using=kind)
     clustering, path_length, is_whole = measure(graph)
 
     units, edges = len(graph), graph.number_of_edges()
@@ -113,8 +112,7 @@ def statistics(
         measure(nx.gnm_random_graph(units, edges, seed=source, directed=directed))
         for _ in range(random_graphs)
     ]
-    random_clustering = fmean(clustering for clustering, _, _ in measured)
-    random_path_length = fmean(path_length for _, path_length, _ in measured)
+    random_clustering, random_path_length, _ = np.mean(measured, axis=0).tolist()
 
     small_worldness = math.nan
     if is_whole and random_clustering > 0:

@@ -131,4 +131,4 @@ def _draw(
 ) -> Float[Array, "targets sources"]:
     targets, sources = mask.shape
     keys = jax.random.split(key, targets)
-    return by_rows(lambda k: distribution(k, (sources,)), keys, draws=sources)
+    return by_rows(lambda k: distribution(k, (sources,)), keys, width=sources)
