@@ -109,33 +109,41 @@ def by_bare_loop(cuba: Cuba):
 
         return jax.lax.while_loop(lambda s: s[1] < end, chunk, (g, indptr[j]))[0]
 
+    def words(flags):
+        padded = jnp.pad(flags, (0, -flags.size % 8)).astype(jnp.uint8)
+        return jax.lax.bitcast_convert_type(padded.reshape(-1, 8), jnp.uint64)
+
+    def lowest(word):
+        return ((jax.lax.population_count(word ^ (word - 1)) - 1) // 8).astype(jnp.int32)
+
     def for_each(fired, body, carry):
-        if n <= 2048:
+        return jax.lax.while_loop(
+            lambda s: s[2],
+            lambda s: (look_through(s[1], body, s[0]), s[1], False),
+            (carry, fired, fired.any()),
+        )[0]
 
-            def turn(state):
-                carry, fired, _ = state
-                j = jnp.argmax(fired)
-                fired = fired.at[j].set(False)
-                return body(carry, j), fired, fired.any()
+    def look_through(fired, body, carry):
+        table = words(fired)
+        groups = words(table != 0)
+        numbers = jnp.arange(groups.size, dtype=jnp.int32)
+        after = lambda g: jnp.where(
+            (groups != 0) & (numbers > g), numbers, groups.size
+        ).min()
 
-            start = (carry, fired, fired.any())
-            return jax.lax.while_loop(lambda s: s[2], turn, start)[0]
+        def turn(state):
+            g, group, word, carry = state
+            carry = body(carry, (g * 8 + lowest(group)) * 8 + lowest(word))
+            word = word & (word - 1)
+            group = jnp.where(word == 0, group & (group - 1), group)
+            g = jnp.where(group == 0, after(g), g)
+            group = jnp.where(group == 0, groups[g], group)
+            word = jnp.where(word == 0, table[g * 8 + lowest(group)], word)
+            return g, group, word, carry
 
-        width = 2 ** math.ceil(math.log2(n) / 2)
-        table = jnp.pad(fired, (0, -n % width)).reshape(-1, width)
-
-        def turn_in_blocks(state):
-            carry, table, rows, _ = state
-            r = jnp.argmax(rows)
-            c = jnp.argmax(table[r])
-            row = table[r].at[c].set(False)
-            rows = rows.at[r].set(row.any())
-            carry = body(carry, r * width + c)
-            return carry, table.at[r].set(row), rows, rows.any()
-
-        rows = table.any(1)
-        start = (carry, table, rows, rows.any())
-        return jax.lax.while_loop(lambda s: s[3], turn_in_blocks, start)[0]
+        g = after(-1)
+        start = (g, groups[g], table[g * 8 + lowest(groups[g])], carry)
+        return jax.lax.while_loop(lambda s: s[0] < groups.size, turn, start)[-1]
 
     @jax.jit
     def run(excitatory, inhibitory, v0):

@@ -97,8 +97,8 @@ def many_documents(draws: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def chance_of_repeated_column() -> float:
     """The chance that the repeated column takes a hidden neuron to the threshold.
 
-    With k spikes in it, the drive is 10 times the sum of k weights, and has 50 ms. What then
-    remains of the voltage before is left out; it is a tenth of a millivolt.
+    With k spikes in it, the drive is 10 times the sum of k weights, and has 50 ms. What
+    then remains of the voltage before is left out; it is a tenth of a millivolt.
     """
     reached = 1 - math.exp(-(T1 - COLUMNS * DT) / TAU)
     chance = 0.0
@@ -166,7 +166,7 @@ def draw(literal: list, highest: float, spikes):
         row[0].set(ylim=(-0.7, SIZES[i] - 0.3), yticks=(0, SIZES[i] - 1))
         row[0].set_ylabel(f"{name}\n(N = {SIZES[i]})")
     notes = (
-        (axes[0, 0], 75, 4.5, "the last column repeated:\nhere without a spike"),
+        (axes[0, 0], 75, 4.5, "the last column,\nrepeated: no spike"),
         (axes[0, 1], 75, 4.5, "silence"),
         (
             axes[1, 0],

@@ -149,9 +149,7 @@ class Step(eqx.Module):
         last = spiking.last
         if last is not None:
             last = jnp.where(fired, carry.step, last)
-        # As the couplings look at the spikes, so that XLA does it once for both.
-        happened = spikes.ravel() != 0
-        record, recorded = self.record.add(spiking.record, happened, carry.step)
+        record, recorded = self.record.add(spiking.record, fired.ravel(), carry.step)
         return y, _Spiking(queue, last, record), recorded
 
     def _refractory(

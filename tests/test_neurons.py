@@ -18,7 +18,7 @@ import jaxnet as jn
 from jaxnet import models
 
 
-UNITS, T1 = 3, 60.0
+UNITS, T1 = 3, 40.0
 COARSE, FINE = 0.1, 0.0125
 FREQUENCY, DEPTH = 40.0, 0.3
 EULER, HEUN, EXPONENTIAL = diffrax.Euler(), diffrax.Heun(), jn.Exponential()
