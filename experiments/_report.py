@@ -46,13 +46,15 @@ def agrees(
     got_error: SupportsFloat,
 ) -> Claim:
     """A claim that two estimates agree within three combined standard errors."""
+    got, got_error = float(got), float(got_error)
+    # Two digits of the smaller error.
+    errors = [e for e in (expected_error, got_error) if e > 0]
+    digits = max(2, 1 - math.floor(math.log10(min(errors, default=1.0))))
     return Claim(
         statement,
-        f"{expected:.2f} ± {expected_error:.2f}",
-        f"{float(got):.2f} ± {float(got_error):.2f}",
-        bool(
-            abs(float(got) - expected) <= 3 * math.hypot(expected_error, float(got_error))
-        ),
+        f"{expected:.{digits}f} ± {expected_error:.{digits}f}",
+        f"{got:.{digits}f} ± {got_error:.{digits}f}",
+        abs(got - expected) <= 3 * math.hypot(expected_error, got_error),
     )
 
 

@@ -42,7 +42,7 @@ def spike_times(spikes, neuron: int) -> list[float]:
 
 
 def draw(ax, spikes, title: str) -> None:
-    ax.plot(spikes.time, spikes.index, "k.", ms=2.2, mew=0)
+    jn.plot.raster(ax, spikes, color="k")
     ax.set(xlabel="time t (ms)", xlim=(0, T1), ylim=(-1, N), title=title)
 
 

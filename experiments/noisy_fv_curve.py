@@ -123,7 +123,7 @@ def without_noise(spikes) -> list:
 
 def draw(shown, mean, silent, expected):
     fig, axes = plt.subplots(1, 2, figsize=(6.4, 2.7))
-    axes[0].plot(shown.time, shown.index, "k.", ms=1.6, mew=0)
+    jn.plot.raster(axes[0], shown, color="k", markersize=0.8)
     axes[0].set(xlabel="time t (ms)", ylabel="neuron", xlim=(0, T1), ylim=(-1, N))
     fine = np.linspace(1, 3, 2001)[1:]
     rate = 1000 / (REFRACTORY + time_to_threshold(fine))

@@ -5,4 +5,5 @@ from ._phase import (
     phase_line as phase_line,
     phase_plane as phase_plane,
 )
+from ._spikes import raster as raster
 from ._style import COLOURS as COLOURS, style as style
