@@ -23,7 +23,7 @@ DT, T1, MAX_SPIKES = 0.1, 1000.0, 100_000
 TAU, TAU_E, TAU_I = 20.0, 5.0, 10.0
 THRESHOLD, RESET, REST, REFRACTORY = -50.0, -60.0, -49.0, 5.0
 SIZES = ((1000, 0.1), (4000, 0.02), (10_000, 0.02))
-RUNS = 9
+RUNS, LANES = 9, 8
 CHUNK = 128
 
 
@@ -186,7 +186,28 @@ def by_bare_loop(cuba: Cuba):
 
 
 def main() -> list[Ratio]:
-    return [ratio for n, p in SIZES for ratio in compare(n, p)]
+    return [ratio for n, p in SIZES for ratio in compare(n, p)] + [lanes(*SIZES[0])]
+
+
+def lanes(n: int, p: float) -> Ratio:
+    """What a batch costs, in single runs."""
+    cuba = Cuba.draw(n, p, jax.random.key(1))
+    run, (network, _) = by_jaxnet(cuba)
+    batch = jax.jit(jax.vmap(run, (None, 0)))
+    v0 = jax.random.uniform(jax.random.key(2), (LANES, n), minval=RESET, maxval=THRESHOLD)
+    one_by_one = lambda: [run(network, v) for v in v0]
+    seconds(batch, network, v0)
+    seconds(one_by_one)
+    pairs = [(seconds(batch, network, v0), seconds(one_by_one)) for _ in range(RUNS)]
+    together, alone = np.median(pairs, axis=0)
+    ratio = LANES * float(np.median([a / b for a, b in pairs]))
+    return Ratio(
+        f"CUBA, {n} neurons, {LANES} lanes of vmap in single runs",
+        "<= 9",
+        ratio,
+        ratio <= 9,
+        f"{together:.3f} s together, {alone:.3f} s one by one, medians of {RUNS} pairs",
+    )
 
 
 def compare(n: int, p: float) -> list[Ratio]:

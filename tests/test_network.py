@@ -1,0 +1,703 @@
+"""Networks against Brian2 to the step, and against plain NumPy loops."""
+
+import functools
+import math
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxnet as jn
+from jaxnet import couplings, models
+
+
+DT = 0.1
+EXACT = jn.Grid(DT, jn.Exponential())
+# Brian2 stamps a spike with the start of its step.
+LIKE_BRIAN2 = jn.Grid(DT, jn.Exponential(), stamp_at_start=True)
+NEVER = 1e6
+
+
+def source(size):
+    return models.Population(models.SpikeSource(), size)
+
+
+def never_firing(size, **parameters):
+    return models.Population(models.LIF(threshold=NEVER, **parameters), size)
+
+
+def one_to_one(source, target, weight, **kwargs):
+    return models.Projection(source, target, couplings.OneToOne(weight, size=1), **kwargs)
+
+
+def spikes_of(solution, network, name):
+    """The times and the indices of the spikes of one population."""
+    valid = np.asarray(solution.spikes.valid)
+    index = np.asarray(solution.spikes.index)[valid]
+    units = network.units(name)
+    mine = (index >= units.start) & (index < units.stop)
+    return np.asarray(solution.spikes.time)[valid][mine], index[mine] - units.start
+
+
+# Brian2 2.10.1 with numpy code generation, one case after the other.
+
+
+@functools.cache
+def brian2():
+    with np.load(Path(__file__).parent / "data" / "brian2.npz") as data:
+        return dict(data)
+
+
+@pytest.fixture(scope="module")
+def single_neurons():
+    """A: held while refractory. B: not held. C: many initial voltages."""
+    leaky = functools.partial(models.LIF, tau=10.0, threshold=0.8)
+    network = models.Network(
+        {
+            "a": models.Population(leaky(refractory_period=5.0), 1),
+            "b": models.Population(leaky(refractory_period=15.0, hold_voltage=False), 1),
+            "release": models.Population(
+                leaky(refractory_period=20.0, hold_voltage=False), 1
+            ),
+            "c": models.Population(models.LIF(tau=10.0), 100),
+        }
+    )
+    solution = jn.simulate(
+        network,
+        network.initial_state(c=np.linspace(0, 1, 100)),
+        t1=100.0,
+        u={"a": 1.0, "b": 1.0, "release": 1.0, "c": 2.0},
+        method=LIKE_BRIAN2,
+    )
+    return network, solution
+
+
+@pytest.mark.parametrize("case", ["a", "b"])
+def test_a_refractory_neuron_fires_in_the_steps_of_brian2(single_neurons, case):
+    network, solution = single_neurons
+    times, _ = spikes_of(solution, network, case)
+    expected = brian2()[f"{case}_time"]
+    assert len(expected) == {"a": 4, "b": 6}[case]
+    np.testing.assert_allclose(times, expected, rtol=0, atol=1e-9)
+    voltage = solution.ys.neurons[case][:-1, 0]
+    np.testing.assert_allclose(voltage, brian2()[f"{case}_v"], rtol=0, atol=1e-12)
+
+
+def test_a_spike_that_is_due_comes_when_the_refractory_period_ends(single_neurons):
+    """From the reset to the threshold takes 16.1 ms, less than the 20 ms."""
+    network, solution = single_neurons
+    times, _ = spikes_of(solution, network, "release")
+    np.testing.assert_allclose(times, [16.0, 36.0, 56.0, 76.0, 96.0], rtol=0, atol=1e-9)
+
+
+def test_a_hundred_neurons_fire_in_the_steps_of_brian2_in_its_order(single_neurons):
+    network, solution = single_neurons
+    times, index = spikes_of(solution, network, "c")
+    early = times < 49.95
+    assert len(brian2()["c_index"]) == 711
+    assert index[early].tolist() == brian2()["c_index"].tolist()
+    np.testing.assert_allclose(times[early], brian2()["c_time"], rtol=0, atol=1e-9)
+
+
+def test_two_neurons_with_a_synapse_follow_brian2():
+    network = models.Network(
+        {
+            "driver": models.Population(models.LIF(tau=10.0), 1),
+            "follower": models.Population(models.LIF(tau=100.0), 1),
+        },
+        {"kick": one_to_one("driver", "follower", 0.2)},
+    )
+    solution = jn.simulate(
+        network,
+        network.initial_state(),
+        t1=100.0,
+        u={"driver": 2.0},
+        method=LIKE_BRIAN2,
+    )
+    data = brian2()
+    valid = np.asarray(solution.spikes.valid)
+    index, times = (
+        np.asarray(x)[valid] for x in (solution.spikes.index, solution.spikes.time)
+    )
+    assert index.tolist() == data["e_index"].tolist()
+    np.testing.assert_allclose(times, data["e_time"], rtol=0, atol=1e-9)
+    np.testing.assert_allclose(times[index == 1], [42.0, 84.0], rtol=0, atol=1e-9)
+    for i, name in enumerate(("driver", "follower")):
+        voltage = solution.ys.neurons[name][:-1, 0]
+        np.testing.assert_allclose(voltage, data["e_v"][i], rtol=0, atol=1e-12)
+
+
+# In Brian2 the driver fires at 6.9 ms, and the jump is seen first at this time (ms).
+FIRST_SEEN = {
+    0.0: 7.0,
+    0.04: 7.0,
+    0.05: 7.1,
+    0.06: 7.1,
+    0.1: 7.1,
+    0.15: 7.1,
+    0.25: 7.3,
+    1.0: 8.0,
+}
+
+
+def test_a_delay_lasts_as_many_steps_as_in_brian2():
+    names = {delay: f"after {delay}" for delay in FIRST_SEEN}
+    network = models.Network(
+        {"driver": models.Population(models.LIF(tau=10.0), 1)}
+        | {name: models.Population(models.LIF(tau=100.0), 1) for name in names.values()},
+        {
+            name: one_to_one("driver", name, 0.2, delay=delay)
+            for delay, name in names.items()
+        },
+    )
+    solution = jn.simulate(
+        network, network.initial_state(), t1=12.0, u={"driver": 2.0}, method=LIKE_BRIAN2
+    )
+    times, _ = spikes_of(solution, network, "driver")
+    np.testing.assert_allclose(times, [6.9], rtol=0, atol=1e-9)
+    for delay, seen in FIRST_SEEN.items():
+        voltage = np.asarray(solution.ys.neurons[names[delay]])[:, 0]
+        first = int(np.argmax(voltage != 0))
+        assert first == round(seen / DT)
+        assert voltage[first] == pytest.approx(0.2, abs=1e-15)
+        assert EXACT.delay_steps(delay) == first - 70
+
+
+# The voltage at some times (ms) in Brian2; external spikes at 2, 6, 8 and 12 ms.
+WRITES = {
+    False: {
+        2.0: 0.0,
+        2.1: 0.3,
+        2.2: 0.29701495012475043,
+        6.0: 0.20311706234944996,
+        6.1: 0.5010960138106924,
+        8.1: 0.7102627167516034,
+        12.1: 0.7761033369903337,
+    },
+    True: {
+        2.0: 0.0,
+        2.1: 0.0,
+        2.2: 0.0,
+        6.0: 0.0,
+        6.1: 0.3,
+        8.1: 0.545619225923395,
+        12.1: 0.6657395046389009,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def written():
+    names = {hold: f"hold is {hold}" for hold in WRITES}
+    network = models.Network(
+        {"external": source(1)}
+        | {
+            name: models.Population(
+                models.LIF(tau=10.0, refractory_period=5.0, hold_voltage=hold), 1
+            )
+            for hold, name in names.items()
+        },
+        {name: one_to_one("external", name, 0.3) for name in names.values()},
+    )
+    train = jn.inputs.SpikeTrain([2.0, 6.0, 8.0, 12.0], [0, 0, 0, 0], size=1)
+    solution = jn.simulate(
+        network,
+        network.initial_state(**dict.fromkeys(names.values(), 1.2)),
+        t1=15.0,
+        u={"external": train},
+        method=LIKE_BRIAN2,
+    )
+    return names, network, solution
+
+
+@pytest.mark.parametrize("hold", WRITES)
+def test_what_arrives_at_a_refractory_neuron_is_kept_or_lost_as_in_brian2(written, hold):
+    names, network, solution = written
+    times, _ = spikes_of(solution, network, names[hold])
+    assert times.tolist() == [0.0]
+    voltage = np.asarray(solution.ys.neurons[names[hold]])[:, 0]
+    for time, expected in WRITES[hold].items():
+        assert voltage[round(time / DT)] == pytest.approx(expected, abs=1e-12)
+
+
+# A plain loop over steps, spikes and synapses, with a queue.
+
+
+def relax(tau, v, rest):
+    return rest + (v - rest) * math.exp(-DT / tau)
+
+
+def plain_loop(populations, projections, fired, steps):
+    """The voltages, the kernels and the spikes of a network, synapse by synapse.
+
+    `populations` has the numbers of each neuron, or `None` for a source, whose spikes are
+    in `fired`; `projections` a list of synapses, (source, target, weight, delay in steps),
+    and the time constant of their kernel, or `None` for a jump. A kernel is a current.
+    """
+    v = {n: p["v"].copy() for n, p in populations.items() if p is not None}
+    last = {n: np.full(len(x), -(10**6)) for n, x in v.items()}
+    g = {n: np.zeros(len(v[p["target"]])) for n, p in projections.items()}
+    queue, log = {}, []
+    saved_v, saved_g = (
+        {n: [x.copy()] for n, x in v.items()},
+        {n: [x.copy()] for n, x in g.items()},
+    )
+    for step in range(steps):
+        now, blocked = {}, {}
+        for name, p in populations.items():
+            if p is None:
+                now[name] = fired[name][step]
+                continue
+            blocked[name] = step - last[name] < p["refractory"]
+            for i in range(len(v[name])):
+                if blocked[name][i] and p["hold"]:
+                    continue
+                tau, new = p["tau"][i], relax(p["tau"][i], v[name][i], p["rest"] + p["u"])
+                for key, projection in projections.items():
+                    tau_s = projection["tau"]
+                    if projection["target"] == name and tau_s is not None:
+                        rates = 1 / tau_s - 1 / tau
+                        kernel = (math.exp(-DT / tau) - math.exp(-DT / tau_s)) / rates
+                        new += g[key][i] * kernel / tau
+                v[name][i] = new
+            now[name] = (v[name] > p["threshold"]) & ~blocked[name]
+        for key, projection in projections.items():
+            if projection["tau"] is not None:
+                g[key] *= math.exp(-DT / projection["tau"])
+            for j, i, weight, delay in projection["synapses"]:
+                if now[projection["source"]][j]:
+                    queue.setdefault(step + delay, []).append((key, i, weight))
+        for key, i, weight in queue.pop(step, []):
+            target = projections[key]["target"]
+            p = populations[target]
+            if projections[key]["tau"] is not None:
+                g[key][i] += weight
+            elif not (p["hold"] and (blocked[target][i] or now[target][i])):
+                v[target][i] += weight
+        first = 0
+        for name, p in populations.items():
+            log += [(step, first + i) for i in np.flatnonzero(now[name])]
+            first += len(now[name])
+            if p is not None:
+                v[name][now[name]] = p["reset"]
+                last[name][now[name]] = step
+                saved_v[name].append(v[name].copy())
+        for key, kernel in g.items():
+            saved_g[key].append(kernel.copy())
+    return stack(saved_v), stack(saved_g), log
+
+
+def stack(saved):
+    return {name: np.array(rows) for name, rows in saved.items()}
+
+
+def neurons_of(size, *, u=0.0, tau=10.0, **others):
+    """The numbers of a population, for the loop."""
+    standard = {"threshold": 1.0, "rest": 0.0, "reset": 0.0, "refractory": 0, "hold": True}
+    v = np.full(size, standard["rest"])
+    return standard | {"v": v, "tau": np.broadcast_to(tau, size), "u": u} | others
+
+
+def synapses_of(matrix, delays):
+    """A list of the synapses of a matrix of weights, with their delays in steps."""
+    delays = np.broadcast_to(delays, np.shape(matrix))
+    pairs = zip(*np.nonzero(matrix), strict=True)
+    return [(j, i, matrix[i, j], int(delays[i, j])) for i, j in pairs]
+
+
+def step_and_unit(solution):
+    valid = np.asarray(solution.spikes.valid)
+    step = np.rint(np.asarray(solution.spikes.time)[valid] / DT).astype(int) - 1
+    return list(
+        zip(step.tolist(), np.asarray(solution.spikes.index)[valid].tolist(), strict=True)
+    )
+
+
+# One delay a synapse.
+
+SOURCES, TARGETS, STEPS = 6, 4, 60
+# With the nearest number of steps, halves up; the last one is longer than the run.
+DELAYS = {0.04: 0, 0.1: 1, 0.25: 3, 1.12: 11, 10.0: 100}
+
+
+def draws():
+    rng = np.random.default_rng(4)
+    weights = rng.normal(size=(TARGETS, SOURCES)) * (rng.random((TARGETS, SOURCES)) < 0.8)
+    delays = rng.choice(list(DELAYS), size=weights.shape)
+    fired = rng.random((STEPS, SOURCES)) < 0.2
+    return weights, delays, fired
+
+
+def projections_with_delays(weights, delays):
+    """One projection a case, and one projection a delay, all between the same units."""
+    dense, mask = couplings.Dense(weights), weights != 0
+    sparse = couplings.Sparse.from_mask(mask, weights)
+    to = lambda target, coupling, delay, synapse: models.Projection(
+        "source", target, coupling, synapse, delay=delay
+    )
+    cases = {}
+    for kind, synapse in (("jump", None), ("kernel", models.ExponentialSynapse(3.0))):
+        cases[f"dense {kind}"] = to(f"dense {kind}", dense, delays, synapse)
+        at_synapses = np.asarray(sparse.at_synapses(delays))
+        cases[f"sparse {kind}"] = to(f"sparse {kind}", sparse, at_synapses, synapse)
+        for delay in DELAYS:
+            part = couplings.Dense(np.where(delays == delay, weights, 0.0))
+            cases[f"{kind} after {delay}"] = to(f"many {kind}", part, delay, synapse)
+    return cases
+
+
+TARGETS_OF_DELAYS = [
+    f"{way} {kind}" for way in ("dense", "sparse", "many") for kind in ("jump", "kernel")
+]
+
+
+@pytest.fixture(scope="module")
+def delayed():
+    weights, delays, fired = draws()
+    network = models.Network(
+        {"source": source(SOURCES)}
+        | {name: never_firing(TARGETS) for name in TARGETS_OF_DELAYS},
+        projections_with_delays(weights, delays),
+    )
+    solution = jn.simulate(
+        network,
+        network.initial_state(),
+        t1=STEPS * DT,
+        u={"source": jn.inputs.Sampled(fired.astype(float), dt=DT)},
+        method=EXACT,
+    )
+    return solution.ys.neurons
+
+
+@pytest.mark.parametrize("kind", ["jump", "kernel"])
+@pytest.mark.parametrize("way", ["dense", "sparse", "many"])
+def test_a_delay_of_each_synapse_is_that_of_a_queue(delayed, way, kind):
+    weights, delays, fired = draws()
+    steps = np.vectorize(DELAYS.get)(delays)
+    assert len(np.unique(steps[weights != 0])) == len(DELAYS)
+    projection = {
+        "source": "source",
+        "target": "e",
+        "tau": 3.0 if kind == "kernel" else None,
+        "synapses": synapses_of(weights, steps),
+    }
+    expected, _, _ = plain_loop(
+        {"source": None, "e": neurons_of(TARGETS, threshold=NEVER)},
+        {"p": projection},
+        {"source": fired},
+        STEPS,
+    )
+    assert np.abs(expected["e"]).max() > 0.1
+    np.testing.assert_allclose(delayed[f"{way} {kind}"], expected["e"], rtol=0, atol=1e-13)
+
+
+def test_two_synapses_of_one_pair_may_have_two_delays():
+    table = couplings.Sparse.from_pairs([0, 0], [0, 0], [0.5, 0.25], shape=(1, 1))
+    network = models.Network(
+        {"source": source(1), "target": never_firing(1, tau=1e9)},
+        {"p": models.Projection("source", "target", table, delay=np.array([0.3, 0.1]))},
+    )
+    train = jn.inputs.SpikeTrain([0.1], [0], size=1)
+    solution = jn.simulate(
+        network, network.initial_state(), t1=0.6, u={"source": train}, method=EXACT
+    )
+    expected = [0.0, 0.0, 0.25, 0.25, 0.75, 0.75, 0.75]
+    np.testing.assert_allclose(solution.ys.neurons["target"][:, 0], expected, atol=1e-8)
+
+
+@pytest.mark.parametrize("dt", [0.1, 0.25, 1.0])
+def test_a_delay_in_ms_takes_the_nearest_number_of_steps(dt):
+    grid = jn.Grid(dt)
+    for steps in range(200):
+        for part in (-0.499, 0.0, 0.499):
+            delay = (steps + part) * dt
+            if delay >= 0:
+                assert grid.delay_steps(delay) == steps
+
+
+# Two populations that excite and inhibit each other, driven at random.
+
+N_E, N_I, N_X = 12, 5, 6
+E_TAU = np.linspace(8.0, 14.0, N_E)
+REFRACTORY_E, REFRACTORY_I = 20, 7
+RECURRENT_STEPS = 600
+
+
+def recurrent_numbers():
+    rng = np.random.default_rng(7)
+    random = lambda targets, sources, p, scale: (
+        scale * rng.random((targets, sources)) * (rng.random((targets, sources)) < p)
+    )
+    matrices = {
+        "x to e": random(N_E, N_X, 0.7, 0.9),
+        "x to i": random(N_I, N_X, 0.7, 0.5),
+        "e to e": random(N_E, N_E, 0.4, 1.0),
+        "e to i": random(N_I, N_E, 0.6, 2.0),
+        "i to e": random(N_E, N_I, 0.8, -1.5),
+        "i to i": -0.2 * (1 - np.eye(N_I)),
+    }
+    delays = rng.integers(0, 15, (N_E, N_E))
+    return matrices, delays
+
+
+# The time constants of the kernels; `None` is a jump of the voltage.
+KERNELS = {
+    "x to e": 2.0,
+    "x to i": None,
+    "e to e": 5.0,
+    "e to i": 3.0,
+    "i to e": 6.0,
+    "i to i": None,
+}
+# The delays in steps, where they are the same for all synapses.
+DELAY_STEPS = {"x to e": 0, "x to i": 3, "e to i": 8, "i to e": 5, "i to i": 1}
+
+
+def recurrent_network():
+    matrices, delays = recurrent_numbers()
+
+    def projection(name):
+        matrix = matrices[name]
+        delay = DELAY_STEPS.get(name)
+        mask = matrix != 0
+        if name == "i to i":
+            coupling = couplings.AllButPartner(-0.2, size=N_I)
+        elif name == "i to e":
+            coupling = couplings.Dense(matrix)
+        else:
+            coupling = couplings.Sparse.from_mask(mask, matrix)
+        if delay is None:
+            sources, targets = np.nonzero(mask.T)
+            delay = delays[targets, sources]
+        tau = KERNELS[name]
+        synapse = None if tau is None else models.ExponentialSynapse(tau)
+        first, second = name.split(" to ")
+        return models.Projection(
+            first, second, coupling, synapse, delay=DT * np.asarray(delay)
+        )
+
+    e = models.LIF(tau=E_TAU, refractory_period=REFRACTORY_E * DT, resting_potential=0.1)
+    i = models.LIF(
+        tau=6.0,
+        threshold=0.9,
+        reset_potential=-0.2,
+        refractory_period=REFRACTORY_I * DT,
+        hold_voltage=False,
+    )
+    return models.Network(
+        {
+            "x": source(N_X),
+            "i": models.Population(i, N_I),
+            "e": models.Population(e, N_E),
+        },
+        {name: projection(name) for name in KERNELS},
+    )
+
+
+def weights_of(network):
+    """The weights of all projections, delay by delay."""
+    # Trees sort the names.
+    parts = [part for _, p in sorted(network.projections.items()) for part in p.parts]
+    is_one = lambda part: isinstance(part, couplings.AllButPartner)
+    return [part.weight if is_one(part) else part.weights for part in parts]
+
+
+def scaled(network, scale):
+    weights = [scale * w for w in weights_of(network)]
+    return eqx.tree_at(weights_of, network, weights)
+
+
+NETWORK = recurrent_network()
+
+
+def run_recurrent(scale, key, *, method=EXACT, save=None, steps=RECURRENT_STEPS):
+    network = scaled(NETWORK, scale)
+    return jn.simulate(
+        network,
+        network.initial_state(e=0.1),
+        t1=steps * DT,
+        u={"x": jn.inputs.Poisson(150.0, size=N_X), "e": 0.3},
+        method=method,
+        save=save,
+        key=key,
+        throw=False,
+    )
+
+
+run_recurrent_jitted = jax.jit(run_recurrent)
+KEY = jax.random.key(3)
+
+
+@pytest.fixture(scope="module")
+def recurrent():
+    return run_recurrent_jitted(1.0, KEY)
+
+
+@pytest.fixture(scope="module")
+def recurrent_loop(recurrent):
+    """The loop, with the random spikes of the run as its drive."""
+    x_fired = np.zeros((RECURRENT_STEPS, N_X), bool)
+    for step, unit in step_and_unit(recurrent):
+        if unit < N_X:
+            x_fired[step, unit] = True
+    matrices, delays = recurrent_numbers()
+    projections = {
+        name: {
+            "source": name[0],
+            "target": name[-1],
+            "tau": tau,
+            "synapses": synapses_of(matrices[name], DELAY_STEPS.get(name, delays)),
+        }
+        for name, tau in KERNELS.items()
+    }
+    e = neurons_of(N_E, tau=E_TAU, u=0.3, rest=0.1, refractory=REFRACTORY_E)
+    i = neurons_of(N_I, tau=6.0, threshold=0.9, reset=-0.2, hold=False)
+    i |= {"refractory": REFRACTORY_I}
+    e |= {"v": np.full(N_E, 0.1)}
+    populations = {"x": None, "i": i, "e": e}
+    return plain_loop(populations, projections, {"x": x_fired}, RECURRENT_STEPS)
+
+
+def test_a_recurrent_network_fires_as_a_plain_loop_does(recurrent, recurrent_loop):
+    _, _, log = recurrent_loop
+    counts = np.bincount([unit for _, unit in log], minlength=N_X + N_I + N_E)
+    # All neurons take part.
+    assert counts.min() >= 2
+    assert step_and_unit(recurrent) == log
+    assert recurrent.result == jn.RESULTS.successful
+
+
+def test_the_state_of_a_recurrent_network_is_that_of_a_plain_loop(
+    recurrent, recurrent_loop
+):
+    voltages, kernels, _ = recurrent_loop
+    for name, expected in voltages.items():
+        np.testing.assert_allclose(recurrent.ys.neurons[name], expected, rtol=0, atol=1e-10)
+    for name, tau in KERNELS.items():
+        if tau is None:
+            assert recurrent.ys.synapses[name] is None
+        else:
+            found = recurrent.ys.synapses[name]
+            np.testing.assert_allclose(found, kernels[name], rtol=0, atol=1e-10)
+
+
+def test_layers_with_recurrence_fire_as_a_plain_loop_does():
+    """Three layers, one after the other; the second feeds back on itself and the first."""
+    rng = np.random.default_rng(12)
+    sizes = {"in": 5, "first": 6, "second": 4, "out": 2}
+    ends = [
+        ("in", "first", 0),
+        ("first", "second", 2),
+        ("second", "second", 4),
+        ("second", "first", 7),
+        ("second", "out", 1),
+    ]
+    steps, tau = 300, 4.0
+    fired = rng.random((steps, sizes["in"])) < 0.05
+    matrices = {end: rng.random((sizes[end[1]], sizes[end[0]])) for end in ends}
+    matrices["second", "out", 1] *= 3
+    network = models.Network(
+        {"in": source(sizes["in"])}
+        | {
+            name: models.Population(models.LIF(tau=10.0, refractory_period=1.0), size)
+            for name, size in sizes.items()
+            if name != "in"
+        },
+        {
+            f"{first} {second}": models.Projection(
+                first,
+                second,
+                couplings.Dense(matrix),
+                models.ExponentialSynapse(tau),
+                delay=delay * DT,
+            )
+            for (first, second, delay), matrix in matrices.items()
+        },
+    )
+    solution = jn.simulate(
+        network,
+        network.initial_state(),
+        t1=steps * DT,
+        u={"in": jn.inputs.Sampled(fired.astype(float), dt=DT)},
+        method=EXACT,
+    )
+    expected, _, log = plain_loop(
+        {"in": None}
+        | {n: neurons_of(s, refractory=10) for n, s in sizes.items() if n != "in"},
+        {
+            f"{first} {second}": {
+                "source": first,
+                "target": second,
+                "tau": tau,
+                "synapses": synapses_of(matrix, delay),
+            }
+            for (first, second, delay), matrix in matrices.items()
+        },
+        {"in": fired},
+        steps,
+    )
+    assert np.bincount([unit for _, unit in log], minlength=17).min() >= 2
+    assert step_and_unit(solution) == log
+    for name, voltage in expected.items():
+        np.testing.assert_allclose(solution.ys.neurons[name], voltage, rtol=0, atol=1e-10)
+
+
+# Batches and records.
+
+
+def assert_same_bits(found, expected):
+    found, expected = (
+        jax.tree.leaves(eqx.filter(x, eqx.is_array)) for x in (found, expected)
+    )
+    assert len(found) == len(expected) > 0
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("batched", ["weights", "seeds", "both"])
+def test_a_batch_gives_what_each_run_gives_alone_to_the_bit(batched):
+    scales, keys = jnp.array([0.8, 1.0, 1.3]), jax.random.split(jax.random.key(5), 3)
+    axes = {"weights": (0, None), "seeds": (None, 0), "both": (0, 0)}[batched]
+    arguments = [x if a == 0 else x[1] for x, a in zip((scales, keys), axes, strict=True)]
+    together = jax.jit(jax.vmap(run_recurrent, axes))(*arguments)
+    counts = set()
+    for n in range(3):
+        one = [x[n] if a == 0 else x for x, a in zip(arguments, axes, strict=True)]
+        alone = run_recurrent_jitted(*one)
+        counts.add(int(alone.spikes.count))
+        pick = jax.tree.map(lambda x: x[n], together)  # noqa: B023
+        assert_same_bits(pick.spikes, alone.spikes)
+        assert_same_bits(pick.ys, alone.ys)
+        assert bool(pick.result == jn.RESULTS.successful)
+    assert len(counts) == 3
+
+
+RECORDS = {
+    "times": jn.RecordTimes(2000),
+    "raster": jn.RecordRaster(),
+    "counts": jn.RecordCounts(),
+}
+
+
+@pytest.mark.parametrize("record", RECORDS)
+@pytest.mark.parametrize("save", [jn.SaveAt(t0=True, steps=7), jn.SaveAt(t1=True)])
+def test_what_is_saved_changes_no_spike(recurrent, record, save):
+    """600 steps are no multiple of seven."""
+    method = jn.Grid(DT, jn.Exponential(), record=RECORDS[record])
+    spikes = run_recurrent(1.0, KEY, method=method, save=save).spikes
+    raster = np.zeros((RECURRENT_STEPS, N_X + N_I + N_E), bool)
+    for step, unit in step_and_unit(recurrent):
+        raster[step, unit] = True
+    assert raster.sum() > 100
+    if record == "raster":
+        np.testing.assert_array_equal(spikes.unpack(), raster)
+    elif record == "counts":
+        np.testing.assert_array_equal(spikes.count, raster.sum(axis=0))
+    else:
+        count = int(spikes.count)
+        assert count == raster.sum()
+        np.testing.assert_array_equal(spikes.time[:count], recurrent.spikes.time[:count])
+        np.testing.assert_array_equal(spikes.index[:count], recurrent.spikes.index[:count])
