@@ -1,6 +1,7 @@
 """The exponential solver of the grid: exact for linear flows."""
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -22,13 +23,13 @@ Leaves = list[Real[Array, "..."]]
 class Exponential(eqx.Module):
     r"""Steps with the exponential of the flow's Jacobian; a solver of [`jaxnet.Grid`][].
 
-    The input is frozen over a step. Where the flow is linear in the state, with
-    coefficients that depend neither on time nor on the input, a step is then exact:
+    The input is frozen over a step. Variables whose flow is linear in the state, with
+    coefficients that depend neither on time nor on the input, move exactly:
     $y_{k+1} = e^{J dt} y_k + dt\,\varphi_1(J dt)\,b_k$ with
-    $\varphi_1(z) = (e^z - 1) / z$, and $e^{J dt}$ is computed once. All other flows take
-    the exponential Euler step $y + dt\,\varphi_1(J_{ii} dt) f(y)$, of first order, with
-    the derivative of each variable with respect to itself: stable where Euler's needs
-    small steps.
+    $\varphi_1(z) = (e^z - 1) / z$, and $e^{J dt}$ is computed once. All others take the
+    exponential Euler step $y + dt\,\varphi_1(J_{ii} dt) f(y)$, of first order, with the
+    derivative of each variable with respect to itself: stable where Euler's needs small
+    steps.
 
     The flow must be local: the derivative of a unit depends on this unit's variables
     alone. What units send to each other goes through spikes. A flow that is not local is
@@ -63,13 +64,14 @@ def prepare_exponential(
 
     dependencies = _Dependencies(flat_field, t, leaves, u)
     is_local = _is_local(flat_field, dependencies, t, leaves, u)
-    if dependencies.has_constant_jacobian:
-        flat_step = _exact_step(flat_field, dependencies, dt, t, leaves, u)
-    else:
-        flat_step = _exponential_euler_step(flat_field, dt)
+    exact_step = _exact_step(flat_field, dependencies, dt, t, leaves, u)
 
     def step(t, y, u):
-        return jtu.tree_unflatten(structure, flat_step(t, jtu.tree_leaves(y), u))
+        leaves = jtu.tree_leaves(y)
+        moved = exact_step(t, leaves, u)
+        others = [i for i in range(len(leaves)) if i not in moved]
+        moved |= _exponential_euler_step(flat_field, dt, t, leaves, u, others)
+        return jtu.tree_unflatten(structure, [moved[i] for i in range(len(leaves))])
 
     return step, is_local
 
@@ -83,20 +85,42 @@ class _Dependencies:
         reads = np.array(
             [pe.dce_jaxpr(program, [i == j for j in range(n)])[1] for i in range(n)]
         ).reshape(n, -1)
-        self.on_state = reads[:, 1 : n + 1]
-        self.on_time_or_input = np.delete(reads, slice(1, n + 1), axis=1).any(axis=1)
+        self.on_state: np.ndarray = reads[:, 1 : n + 1]
+        for i, j in np.argwhere(self.on_state):
+            if leaves[i].shape != leaves[j].shape:
+                raise ValueError(
+                    "`Exponential` steps each unit by itself, but a variable of shape "
+                    f"{leaves[i].shape} depends on one of shape {leaves[j].shape}. Take an "
+                    "explicit solver such as `diffrax.Heun()`."
+                )
+        others = np.delete(reads, slice(1, n + 1), axis=1)
+        self.on_time_or_input: list[bool] = [bool(row.any()) for row in others]
 
         def tangent(t, leaves, u, velocity):
             return jax.jvp(lambda x: field(t, x, u), (leaves,), (velocity,))[1]
 
         program = jax.make_jaxpr(tangent)(t, leaves, u, leaves).jaxpr
-        used = pe.dce_jaxpr(program, [True] * n)[1]
-        self.has_constant_jacobian = not any(used[:-n] if n else used)
+        used = [pe.dce_jaxpr(program, [i == j for j in range(n)])[1] for i in range(n)]
+        self.has_constant_coefficients = [not any(row[:-n]) for row in used]
+
+    def read_by(self, i: int) -> list[int]:
+        """The variables that one depends on, also through others, and itself."""
+        return np.flatnonzero(_closure(self.on_state)[i]).tolist()
+
+    def exact(self) -> list[int]:
+        """The variables that make a linear system with constant coefficients."""
+        return [
+            i
+            for i in range(len(self.on_state))
+            if all(self.has_constant_coefficients[j] for j in self.read_by(i))
+        ]
 
     def groups(self) -> list[list[int]]:
-        """The sets of variables that depend on one another."""
-        linked = _closure(self.on_state | self.on_state.T)
-        return [np.flatnonzero(row).tolist() for row in np.unique(linked, axis=0)]
+        """The exact variables, in sets of those that depend on one another."""
+        exact = self.exact()
+        relation = self.on_state[np.ix_(exact, exact)]
+        linked = np.unique(_closure(relation | relation.T), axis=0)
+        return [[exact[k] for k in np.flatnonzero(row)] for row in linked]
 
 
 def _closure(relation: np.ndarray) -> np.ndarray:
@@ -123,8 +147,6 @@ def _is_local(field, dependencies: _Dependencies, t, leaves: Leaves, u):
     for j, probe in enumerate(probes):
         column = _derivatives(field, t, leaves, u, j)
         for i in np.flatnonzero(dependencies.on_state[:, j]):
-            if leaves[i].shape != leaves[j].shape:
-                return jnp.asarray(False)
             rows[i] += column[i] * probe
             sizes[i] += jnp.abs(column[i])
     tolerance = [64 * jnp.finfo(s.dtype).eps * (s + jnp.max(s, initial=0)) for s in sizes]
@@ -138,20 +160,18 @@ def _is_local(field, dependencies: _Dependencies, t, leaves: Leaves, u):
 
 def _exact_step(field, dependencies: _Dependencies, dt, t, leaves: Leaves, u):
     decay, feed = _propagators(field, dependencies, dt, t, leaves, u)
-    n = len(leaves)
-    # The variables that each one depends on, also through others.
-    read = [np.flatnonzero(row).tolist() for row in _closure(dependencies.on_state)]
-    is_fed = [any(dependencies.on_time_or_input[j] for j in read[i]) for i in range(n)]
+    read = {i: dependencies.read_by(i) for i in dependencies.exact()}
+    is_fed = lambda i: any(dependencies.on_time_or_input[j] for j in read[i])
 
     def fed(t, u, chosen):
         rates = field(t, [jnp.zeros_like(x) for x in leaves], u)
         return {i: sum(feed[i, j] * rates[j] for j in read[i]) for i in chosen}
 
-    always = fed(t, u, [i for i in range(n) if not is_fed[i]])
+    always = fed(t, u, [i for i in read if not is_fed(i)])
 
-    def step(t, leaves, u):
-        input_ = always | fed(t, u, [i for i in range(n) if is_fed[i]])
-        return [sum(decay[i, j] * leaves[j] for j in read[i]) + input_[i] for i in range(n)]
+    def step(t, leaves, u) -> dict[int, Any]:
+        input_ = always | fed(t, u, filter(is_fed, read))
+        return {i: sum(decay[i, j] * leaves[j] for j in read[i]) + input_[i] for i in read}
 
     return step
 
@@ -204,12 +224,15 @@ def phi_1(z: Real[Array, "..."]) -> Real[Array, "..."]:
     return jnp.where(small, 1 + z / 2 + z**2 / 6, jnp.expm1(safe) / safe)
 
 
-def _exponential_euler_step(field, dt):
-    def step(t, leaves, u):
-        rates = field(t, leaves, u)
-        return [
-            x + dt * phi_1(dt * _derivatives(field, t, leaves, u, i)[i]) * rate
-            for i, (x, rate) in enumerate(zip(leaves, rates, strict=True))
-        ]
+# More than this is no step but an escape, such as that of a spike; float32 ends at 88.
+_LARGEST_GROWTH = 50.0
 
-    return step
+
+def _exponential_euler_step(field, dt, t, leaves, u, chosen: list[int]):
+    rates = field(t, leaves, u)
+    moved = {}
+    for i in chosen:
+        slope = _derivatives(field, t, leaves, u, i)[i]
+        growth = jnp.minimum(dt * slope, _LARGEST_GROWTH)
+        moved[i] = leaves[i] + dt * phi_1(growth) * rates[i]
+    return moved

@@ -87,6 +87,17 @@ class Grid(AbstractMethod):
                 "`diffrax.ConstantStepSize()` for fixed steps."
             )
 
+        if not isinstance(self.record, AbstractRecord):
+            raise ValueError(
+                f"`record` of `Grid` must be a record such as `jaxnet.RecordTimes(1000)`, "
+                f"but it is {self.record}."
+            )
+        if not (self.surrogate is None or isinstance(self.surrogate, AbstractSurrogate)):
+            raise ValueError(
+                "`surrogate` of `Grid` must be one of `jaxnet.surrogate`, such as "
+                f"`FastSigmoid(beta=1.0)`, or None, but it is {self.surrogate}."
+            )
+
     def delay_steps(self, delay: float) -> int:
         """The steps that a delay (ms) takes: the nearest whole number, halves up.
 

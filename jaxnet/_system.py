@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
 from jaxtyping import Array, Bool, PyTree, Real
@@ -140,7 +141,8 @@ class Noisy(AbstractSystem):
 
     - `system`: the system that gives the flow.
     - `diffusion`: $g$ (units of the state per square root of ms), a tree of numbers
-        that broadcasts to the state (additive noise), or a function ``g(t, y, u)``.
+        that broadcasts to the state (additive noise), or a function ``g(t, y, u)``. One
+        number in place of a branch of the state serves all its leaves.
 
     The analysis of a noisy system is that of its flow.
 
@@ -203,14 +205,14 @@ def is_additive(diffusion: Diffusion) -> bool:
 def diffusion_at(diffusion: Diffusion, t, y: State, u: InputValue) -> State:
     """The strength of the noise for every entry of the state."""
     strength = diffusion(t, y, u) if callable(diffusion) else diffusion
-    if jtu.treedef_is_leaf(jtu.tree_structure(strength)):
-        strength = jtu.tree_map(lambda _: strength, y)
     try:
+        # One strength may serve a whole branch of the state.
+        strength = jax.tree.broadcast(strength, y)
         return jtu.tree_map(
             lambda g, leaf: jnp.broadcast_to(g, jnp.shape(leaf)), strength, y
         )
     except (TypeError, ValueError) as e:
         raise ValueError(
-            "`diffusion` must have the structure of the state, and shapes that broadcast "
-            f"to it: {e}"
+            "`diffusion` must have the structure of the state, or of its upper part, and "
+            f"shapes that broadcast to it: {e}"
         ) from e

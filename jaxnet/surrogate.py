@@ -76,8 +76,8 @@ class Logistic(AbstractSurrogate):
     beta: ScalarParameter = parameter(4.0, positive=True)
 
     def slope(self, x):
-        s = jax.nn.sigmoid(self.beta * x)
-        return self.beta * s * (1 - s)
+        z = self.beta * x
+        return self.beta * jax.nn.sigmoid(z) * jax.nn.sigmoid(-z)
 
 
 class ArcTangent(AbstractSurrogate):

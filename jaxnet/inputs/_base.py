@@ -247,6 +247,10 @@ def _is_input(x) -> bool:
     return isinstance(x, AbstractInput | list)
 
 
+def _varies(x) -> bool:
+    return isinstance(x, AbstractInput) or callable(x)
+
+
 def _map_inputs(function: Callable, tree: PyTree) -> PyTree:
     return jtu.tree_map(function, tree, is_leaf=_is_input)
 
@@ -261,9 +265,9 @@ def as_input(u: InputValue) -> AbstractInput:
     if callable(u):
         return FunctionOfTime(u)
     leaves = jtu.tree_leaves(u, is_leaf=_is_input)
-    if any(isinstance(x, AbstractInput) or callable(x) for x in leaves):
-        return Each(u)
-    return Constant(u)
+    if any(isinstance(x, list) and any(map(_varies, x)) for x in leaves):
+        raise ValueError("a list is read as an array; pass a tuple of inputs.")
+    return Each(u) if any(map(_varies, leaves)) else Constant(u)
 
 
 def is_constant(u: AbstractInput) -> bool:

@@ -23,6 +23,13 @@ def _no_value(input_: AbstractInput):
     )
 
 
+def _require_positive(size: int) -> None:
+    if size < 1:
+        raise ValueError(
+            f"`size` must be positive, but it is {size}. It is the number of units."
+        )
+
+
 class Poisson(AbstractInput):
     r"""Independent Poisson spike trains: 1 for a unit that fires in a step, 0 otherwise.
 
@@ -60,17 +67,18 @@ class Poisson(AbstractInput):
     size: int = eqx.field(static=True, kw_only=True)
 
     def __check_init__(self):
-        if self.size < 1:
-            raise ValueError(f"`size` must be positive, but it is {self.size}.")
-        shape = self.rate.value_shape().shape
+        _require_positive(self.size)
+        shape = jax.tree.map(lambda x: x.shape, self.rate.value_shape())
         if shape not in ((), (self.size,)):
             raise ValueError(
-                f"`rate` must be one number, or one a unit, ({self.size},), but its shape "
-                f"is {shape}."
+                f"`rate` must be one number, or one a unit, ({self.size},), but it has the "
+                f"shape {shape}."
             )
         rate = self.rate.value if isinstance(self.rate, Constant) else 0.0
         if is_concrete(rate) and np.any(np.asarray(rate) < 0):
-            raise ValueError(f"`rate` must not be negative, but it is {rate}.")
+            raise ValueError(
+                f"`rate` must not be negative, but it is {rate}. Pass it in Hz."
+            )
 
     def __call__(self, t):
         return _no_value(self)
@@ -111,6 +119,17 @@ def _as_times(times) -> Float[Array, " spikes"]:
     return jnp.where(jnp.isnan(times), jnp.inf, times)
 
 
+def _as_indices(indices) -> Int[Array, " spikes"]:
+    indices = jnp.asarray(indices)
+    is_whole = jnp.issubdtype(indices.dtype, jnp.integer)
+    if indices.size and not is_whole:
+        raise ValueError(
+            f"`indices` must be whole numbers, but they are of type {indices.dtype}. Pass "
+            "the number of the unit of each spike."
+        )
+    return indices.astype(jnp.int32)
+
+
 class SpikeTrain(AbstractInput):
     """Recorded spikes: for each unit, how many it fires in a step.
 
@@ -126,14 +145,16 @@ class SpikeTrain(AbstractInput):
     - `size`: the number of units.
 
     The input is meant for [`jaxnet.models.SpikeSource`][]. Spikes before the first step and
-    after the last one are not fired.
+    after the last one are not fired; with stamps at the end of a step, one at `t0` belongs
+    to the step before the first.
     """
 
     times: Float[Array, " spikes"] = eqx.field(converter=_as_times)
-    indices: Int[Array, " spikes"] = eqx.field(converter=jnp.asarray)
+    indices: Int[Array, " spikes"] = eqx.field(converter=_as_indices)
     size: int = eqx.field(static=True, kw_only=True)
 
     def __check_init__(self):
+        _require_positive(self.size)
         shapes = jnp.shape(self.times), jnp.shape(self.indices)
         if shapes[0] != shapes[1] or len(shapes[0]) != 1:
             raise ValueError(

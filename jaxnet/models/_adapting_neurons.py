@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from .._parameters import Parameter, parameter
-from ._neurons import AbstractNeuron, exponential_below, jump, plus_current
+from ._neurons import AbstractNeuron, exponential_onset, jump, plus_current
 
 
 class AbstractAdaptingNeuron(AbstractNeuron):
@@ -46,8 +46,7 @@ class AdaptiveExponentialLIF(AbstractAdaptingNeuron):
     - `tau_w`: time constant of the adaptation (ms).
     - `adaptation`: a (nS), by which w follows v.
     - `adaptation_jump`: b (pA), which each spike adds to w.
-    - `refractory_period`: (ms) no second spike is fired that soon.
-    - `hold_voltage`: whether v is held in it; w moves on.
+    - `refractory_period`, `hold_voltage`: as for [`jaxnet.models.LIF`][]; w is never held.
 
     Source: Brette and Gerstner 2005, doi:10.1152/jn.00686.2005, with its parameters.
 
@@ -78,9 +77,11 @@ class AdaptiveExponentialLIF(AbstractAdaptingNeuron):
     def resting_state(self, size):
         return jnp.broadcast_to(self.resting_potential, (size,)), jnp.zeros(size)
 
-    def vector_field(self, t, y, u):
+    def rates(self, t, y, u):
         v, w = y
-        onset = exponential_below(v, self.cutoff, self.threshold, self.sharpness)
+        # Beyond the cutoff a step of finite size would soon be infinite.
+        v = jnp.minimum(v, self.cutoff)
+        onset = exponential_onset(v, self.threshold, self.sharpness)
         leak = self.leak_conductance * (self.resting_potential - v + onset)
         dv = plus_current(leak - w, 1.0, u) / self.capacitance
         dw = (self.adaptation * (v - self.resting_potential) - w) / self.tau_w
@@ -99,7 +100,8 @@ class Izhikevich(AbstractAdaptingNeuron):
     input `u` is a current (dimensionless, thalamic in the source); `None` is no current.
     A spike is fired above the cutoff; it sets v to c and adds d to w. The defaults are
     regular spiking; (a, b, c, d) = (0.1, 0.2, -65, 2) is fast spiking,
-    (0.02, 0.2, -50, 2) chattering.
+    (0.02, 0.2, -50, 2) chattering. Where b > 0.27 there is no rest, and `resting_state` is
+    NaN.
 
     **Arguments:**
 
@@ -108,8 +110,7 @@ class Izhikevich(AbstractAdaptingNeuron):
     - `reset_potential`: c (mV).
     - `adaptation_jump`: d.
     - `cutoff`: (mV).
-    - `refractory_period`: (ms) no second spike is fired that soon.
-    - `hold_voltage`: whether v is held in it; w moves on.
+    - `refractory_period`, `hold_voltage`: as for [`jaxnet.models.LIF`][]; w is never held.
 
     Source: Izhikevich 2003, doi:10.1109/TNN.2003.820440.
 
@@ -138,7 +139,7 @@ class Izhikevich(AbstractAdaptingNeuron):
         v = (-slope - jnp.sqrt(slope**2 - 4 * 0.04 * 140.0)) / (2 * 0.04)
         return jnp.broadcast_to(v, (size,)), jnp.broadcast_to(self.b * v, (size,))
 
-    def vector_field(self, t, y, u):
+    def rates(self, t, y, u):
         v, w = y
         # Beyond the cutoff a step of finite size would soon be infinite.
         v = jnp.minimum(v, self.cutoff)

@@ -13,7 +13,7 @@ from jaxtyping import Array, ArrayLike, Float, PyTree, Real
 from .._system import AbstractHybridSystem
 from .._types import State
 from ..couplings import AbstractCoupling, deliver
-from ._neurons import AbstractNeuron
+from ._neurons import AbstractNeuron, require_one_a_unit
 from ._spike_source import SpikeSource
 from ._synapses import AbstractSynapse, VoltageJump
 
@@ -36,7 +36,11 @@ class Population(eqx.Module):
 
     def __check_init__(self):
         if self.size < 1:
-            raise ValueError(f"`size` of `Population` must be positive, not {self.size}.")
+            raise ValueError(
+                f"`size` of `Population` must be positive, but it is {self.size}. Leave "
+                "out a population without neurons."
+            )
+        require_one_a_unit(self.neuron, (self.size,))
 
 
 def _split_delay(delay) -> tuple[float, ...]:
@@ -132,6 +136,10 @@ class Network(AbstractHybridSystem):
     - `populations`: a [`jaxnet.models.Population`][] under each name.
     - `projections`: a [`jaxnet.models.Projection`][] under each name.
 
+    White noise on the voltages of population e alone is
+    ``Noisy(network, NetworkState({"e": 0.1, "i": 0.0}, synapses=0.0))``; one number would
+    be the strength for the synapses too.
+
     ```pycon
     >>> import jaxnet as jn
     >>> network = jn.models.Network(
@@ -186,6 +194,7 @@ class Network(AbstractHybridSystem):
                     "`SpikeSource`s, which fire when their input says so, and take no "
                     "spikes."
                 )
+            require_one_a_unit(projection.synapse, (self._size(projection.target),))
             expected = self._size(projection.target), self._size(projection.source)
             for part in projection.parts:
                 if part.shape != expected:

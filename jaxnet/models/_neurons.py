@@ -1,9 +1,11 @@
 """Integrate-and-fire neurons of one variable, and what all spiking neurons share."""
 
 import abc
+import dataclasses
 
 import equinox as eqx
 import jax.numpy as jnp
+import jax.tree_util as jtu
 from jaxtyping import Array, Bool, Real
 
 from .._parameters import Parameter, parameter
@@ -18,14 +20,25 @@ def jump(
     return (1 - spikes) * value + spikes * to
 
 
-def exponential_below(
-    v: Real[Array, "..."], cutoff: Real[Array, "..."], threshold, sharpness
-) -> Real[Array, "..."]:
-    """The current that starts a spike; beyond the cutoff, that at the cutoff.
+# A spike has long started where the exponential is so large; float32 ends at 88.
+_LARGEST_EXPONENT = 50.0
 
-    A step may leap over the cutoff, and the exponential would be infinite there.
-    """
-    return sharpness * jnp.exp((jnp.minimum(v, cutoff) - threshold) / sharpness)
+
+def exponential_onset(v: Real[Array, "..."], threshold, sharpness) -> Real[Array, "..."]:
+    """The current that starts a spike."""
+    exponent = jnp.minimum((v - threshold) / sharpness, _LARGEST_EXPONENT)
+    return sharpness * jnp.exp(exponent)
+
+
+def require_one_a_unit(model: eqx.Module, shape: tuple[int, ...]) -> None:
+    """Raise unless every parameter is one number, or one a unit."""
+    for field in dataclasses.fields(model):
+        value = getattr(model, field.name)
+        if eqx.is_array(value) and jnp.shape(value) not in ((), shape):
+            raise ValueError(
+                f"`{field.name}` of `{type(model).__name__}` must be one number, or one a "
+                f"unit, {shape}, but its shape is {jnp.shape(value)}."
+            )
 
 
 class AbstractNeuron(AbstractHybridSystem):
@@ -49,7 +62,15 @@ class AbstractNeuron(AbstractHybridSystem):
 
     @abc.abstractmethod
     def resting_state(self, size: int) -> State:
-        """The state of so many neurons at rest."""
+        """The state of so many neurons at the resting potential."""
+
+    @abc.abstractmethod
+    def rates(self, t: Real[Array, ""], y: State, u: InputValue) -> State:
+        """The derivative of the state, unit by unit."""
+
+    def vector_field(self, t, y, u):
+        require_one_a_unit(self, jnp.shape(jtu.tree_leaves(y)[0]))
+        return self.rates(t, y, u)
 
     def receive(self, t, y, arrivals, u):
         return y
@@ -97,7 +118,8 @@ class LIF(AbstractVoltageNeuron):
     - `threshold`: a spike is fired above it.
     - `resting_potential`, `reset_potential`: where v goes without input, after a spike.
     - `resistance`: R.
-    - `refractory_period`: (ms) no second spike is fired that soon.
+    - `refractory_period`: (ms) no second spike is fired that soon; in whole steps, see
+        [`jaxnet.Grid.refractory_steps`][].
     - `hold_voltage`: whether the refractory period also holds v: it does not move, and
         what arrives is lost. Otherwise v moves on and only spikes are blocked; one that
         is due is fired when the period ends, if v is still above the threshold.
@@ -127,7 +149,7 @@ class LIF(AbstractVoltageNeuron):
     def resting_state(self, size):
         return jnp.broadcast_to(self.resting_potential, (size,))
 
-    def vector_field(self, t, y, u):
+    def rates(self, t, y, u):
         return plus_current(self.resting_potential - y, self.resistance, u) / self.tau
 
     def guard(self, t, y, u):
@@ -176,9 +198,11 @@ class ExponentialLIF(AbstractVoltageNeuron):
     def resting_state(self, size):
         return jnp.broadcast_to(self.resting_potential, (size,))
 
-    def vector_field(self, t, y, u):
-        onset = exponential_below(y, self.cutoff, self.threshold, self.sharpness)
-        drive = self.resting_potential - y + onset
+    def rates(self, t, y, u):
+        # Beyond the cutoff a step of finite size would soon be infinite.
+        v = jnp.minimum(y, self.cutoff)
+        onset = exponential_onset(v, self.threshold, self.sharpness)
+        drive = self.resting_potential - v + onset
         return plus_current(drive, self.resistance, u) / self.tau
 
     def guard(self, t, y, u):
@@ -226,7 +250,7 @@ class QuadraticLIF(AbstractVoltageNeuron):
     def resting_state(self, size):
         return jnp.broadcast_to(self.resting_potential, (size,))
 
-    def vector_field(self, t, y, u):
+    def rates(self, t, y, u):
         # Beyond the cutoff a step of finite size would soon be infinite.
         v = jnp.minimum(y, self.cutoff)
         drive = self.curvature * (v - self.resting_potential)

@@ -43,7 +43,12 @@ class SpikeSource(AbstractNeuron):
     def resting_state(self, size):
         return jnp.zeros(size)
 
-    def vector_field(self, t, y, u):
+    def rates(self, t, y, u):
+        if u is not None and jnp.shape(u) not in ((), jnp.shape(y)):
+            raise ValueError(
+                f"the input `u` of {y.size} `SpikeSource`s must be one number a unit, but "
+                f"its shape is {jnp.shape(u)}"
+            )
         return jnp.zeros_like(y)
 
     def guard(self, t, y, u):
