@@ -28,6 +28,7 @@ class AbstractSurrogate(Parametric):
 
     def __call__(self, guard: Real[Array, "..."]) -> Real[Array, "..."]:
         """1 where the guard is positive, 0 elsewhere, with the slope as derivative."""
+        guard = jnp.asarray(guard, float)
         return _step(guard, jax.lax.stop_gradient(self.slope(guard)))
 
 
@@ -54,8 +55,9 @@ class FastSigmoid(AbstractSurrogate):
     ```pycon
     >>> import jax
     >>> import jaxnet as jn
-    >>> jax.value_and_grad(jn.surrogate.FastSigmoid(beta=2.0))(0.5)
-    (Array(1., dtype=...), Array(0.25, dtype=...))
+    >>> spike, slope = jax.value_and_grad(jn.surrogate.FastSigmoid(beta=2.0))(0.5)
+    >>> float(spike), float(slope)
+    (1.0, 0.25)
     ```
     """
 

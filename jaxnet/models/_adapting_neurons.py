@@ -121,7 +121,7 @@ class Izhikevich(AbstractAdaptingNeuron):
     ...     neuron, neuron.resting_state(1), t1=100.0, u=10.0, method=jn.Grid(0.01)
     ... )
     >>> int(run.spikes.count)
-    4
+    3
     ```
     """
 

@@ -181,7 +181,7 @@ class ExponentialLIF(AbstractVoltageNeuron):
     >>> import jax.numpy as jnp
     >>> points = jn.fixed_points(jn.models.ExponentialLIF(), jnp.linspace(-70, -40, 8))
     >>> [round(float(v), 2) for v in points.y[points.valid]]
-    [-64.94, -52.83]
+    [-63.9, -57.01]
     ```
     """
 
