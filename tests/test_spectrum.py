@@ -5,7 +5,6 @@ from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import pytest
 import scipy.signal
@@ -17,14 +16,6 @@ import jaxnet as jn
 NAN = float("nan")
 DT = 0.5
 TIMES = DT * np.arange(2000)
-
-
-@pytest.fixture
-def unchecked_shapes():
-    """As it is outside the tests, where no hook looks at shapes."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def noise(seed, n=2000):

@@ -5,7 +5,6 @@ import math
 
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import pytest
 
@@ -15,14 +14,6 @@ from jaxnet import inputs, models
 
 NAN, INF = float("nan"), float("inf")
 SOURCE = models.SpikeSource()
-
-
-@pytest.fixture
-def unchecked_shapes():
-    """As it is outside the tests, where no hook looks at shapes."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def fire(u, size, *, t1, dt, t0=0.0, key=None, **options):

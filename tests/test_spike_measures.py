@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import pytest
 from jax.test_util import check_grads
@@ -38,14 +37,6 @@ def random_spikes(seed, number=200, room=ROOM):
 
 
 NO_SPIKES = spikes_of(np.array([]), np.array([], int))
-
-
-@pytest.fixture
-def unchecked_shapes():
-    """As it is outside the tests, where no hook looks at shapes."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def histogram(time, index, edges):

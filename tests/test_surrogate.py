@@ -5,7 +5,6 @@ import math
 
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -307,14 +306,6 @@ def test_a_size_that_is_not_positive_is_refused(name, value):
 def test_a_size_that_is_nan_is_refused(name):
     with pytest.raises(ValueError, match=rf"`{name}\.(beta|width|sigma)` is NaN"):
         getattr(surrogate, name)(math.nan)
-
-
-@pytest.fixture
-def unchecked_shapes():
-    """As it is outside the tests, where no hook looks at types."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.mark.usefixtures("unchecked_shapes")

@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import pytest
 from jax.test_util import check_grads
@@ -12,14 +11,6 @@ import jaxnet as jn
 
 synchrony_gradient = jax.jit(jax.grad(jn.measure.synchrony))
 correlation_gradient = jax.jit(jax.grad(jn.measure.pairwise_correlation))
-
-
-@pytest.fixture
-def unchecked_shapes():
-    """As it is outside the tests, where no hook looks at shapes."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def normals(seed, *shape):

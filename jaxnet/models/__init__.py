@@ -7,8 +7,6 @@ from ._adapting_neurons import (
 from ._network import (
     Network as Network,
     NetworkState as NetworkState,
-    Population as Population,
-    Projection as Projection,
 )
 from ._neurons import (
     AbstractNeuron as AbstractNeuron,
@@ -16,6 +14,7 @@ from ._neurons import (
     LIF as LIF,
     QuadraticLIF as QuadraticLIF,
 )
+from ._projection import Population as Population, Projection as Projection
 from ._rate import (
     RateNetwork as RateNetwork,
     RatePopulation as RatePopulation,

@@ -88,7 +88,11 @@ class AbstractNeuron(AbstractHybridSystem):
 class AbstractVoltageNeuron(AbstractNeuron):
     """A neuron whose state is its voltage alone."""
 
+    resting_potential: eqx.AbstractVar[Parameter]
     reset_potential: eqx.AbstractVar[Parameter]
+
+    def resting_state(self, size):
+        return jnp.broadcast_to(self.resting_potential, (size,))
 
     def voltage(self, y):
         return y
@@ -146,9 +150,6 @@ class LIF(AbstractVoltageNeuron):
     refractory_period: Parameter = parameter(0.0, nonnegative=True)
     hold_voltage: bool = eqx.field(static=True, default=True)
 
-    def resting_state(self, size):
-        return jnp.broadcast_to(self.resting_potential, (size,))
-
     def rates(self, t, y, u):
         return plus_current(self.resting_potential - y, self.resistance, u) / self.tau
 
@@ -194,9 +195,6 @@ class ExponentialLIF(AbstractVoltageNeuron):
     resistance: Parameter = parameter(1.0)
     refractory_period: Parameter = parameter(1.7, nonnegative=True)
     hold_voltage: bool = eqx.field(static=True, default=True)
-
-    def resting_state(self, size):
-        return jnp.broadcast_to(self.resting_potential, (size,))
 
     def rates(self, t, y, u):
         # Beyond the cutoff a step of finite size would soon be infinite.
@@ -246,9 +244,6 @@ class QuadraticLIF(AbstractVoltageNeuron):
     resistance: Parameter = parameter(1.0)
     refractory_period: Parameter = parameter(0.0, nonnegative=True)
     hold_voltage: bool = eqx.field(static=True, default=True)
-
-    def resting_state(self, size):
-        return jnp.broadcast_to(self.resting_potential, (size,))
 
     def rates(self, t, y, u):
         # Beyond the cutoff a step of finite size would soon be infinite.

@@ -1,0 +1,99 @@
+"""What a network is made of: populations of neurons, and projections between them."""
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import ArrayLike, Float
+
+from ..couplings import AbstractCoupling
+from ._neurons import AbstractNeuron, require_one_a_unit
+from ._synapses import AbstractSynapse, VoltageJump
+
+
+# More distinct delays than this are not meant: each one is a pathway of its own.
+_MOST_DELAYS = 500
+
+
+class Population(eqx.Module):
+    """So many neurons of one kind.
+
+    **Arguments:**
+
+    - `neuron`: the model, whose parameters are one number or one a neuron.
+    - `size`: how many there are.
+    """
+
+    neuron: AbstractNeuron
+    size: int = eqx.field(static=True)
+
+    def __check_init__(self):
+        if self.size < 1:
+            raise ValueError(
+                f"`size` of `Population` must be positive, but it is {self.size}. Leave "
+                "out a population without neurons."
+            )
+        require_one_a_unit(self.neuron, (self.size,))
+
+
+def _split_delay(delay) -> tuple[float, ...]:
+    delays = np.asarray(delay, float)
+    if not (np.isfinite(delays).all() and (delays >= 0).all()):
+        raise ValueError(
+            f"`delay` must be finite and not negative, but it is {delay}. Pass it in ms."
+        )
+    distinct = np.unique(delays)
+    if len(distinct) > _MOST_DELAYS:
+        raise ValueError(
+            f"`delay` has {len(distinct)} distinct values. Round them to the steps in "
+            "which they are simulated: `dt * np.round(delay / dt)`."
+        )
+    return tuple(distinct.tolist())
+
+
+class Projection(eqx.Module):
+    """Synapses of one kind from one population to another.
+
+    **Arguments:**
+
+    - `source`, `target`: the names of the populations.
+    - `coupling`: who is connected to whom, with which weight; see `jaxnet.couplings`.
+    - `synapse`: what a spike does to its target.
+    - `delay`: (ms), one number, or one a synapse in the shape that the coupling documents.
+        `jaxnet.Grid(dt).delay_steps(delay)` says what a grid makes of it.
+
+    **Attributes:**
+
+    - `parts`: the coupling, or with many delays its parts, one for each distinct delay.
+    - `delays`: the distinct delays.
+    """
+
+    source: str = eqx.field(static=True)
+    target: str = eqx.field(static=True)
+    parts: tuple[AbstractCoupling, ...]
+    synapse: AbstractSynapse
+    delays: tuple[float, ...] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        source: str,
+        target: str,
+        coupling: AbstractCoupling,
+        synapse: AbstractSynapse | None = None,
+        *,
+        delay: Float[ArrayLike, "..."] = 0.0,
+    ):
+        self.source, self.target = source, target
+        self.synapse = VoltageJump() if synapse is None else synapse
+        self.delays = _split_delay(delay)
+        is_one = np.ndim(delay) == 0
+        self.parts = (
+            (coupling,) if is_one else coupling.split(np.asarray(delay, float), self.delays)
+        )
+
+    @property
+    def coupling(self) -> AbstractCoupling:
+        """The coupling of a projection with one delay."""
+        if len(self.parts) > 1:
+            raise AttributeError(
+                "This projection has many delays: its couplings are in `parts`."
+            )
+        return next(iter(self.parts))
