@@ -1,10 +1,14 @@
 """One pass over the few units that spiked, whatever their number."""
 
+import functools as ft
 from collections.abc import Callable
 from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
+from jax.core import ShapedArray
+from jax.extend.core import Primitive
+from jax.interpreters import batching, mlir
 from jaxtyping import Array, Bool, Int, UInt
 
 
@@ -22,6 +26,8 @@ def for_each_event(
     whether a unit is true, a word has many bytes, and a byte of a second table says
     whether a word is not zero. The loop changes no table, since XLA would copy it.
     """
+    if happened.size == 0:
+        return carry
 
     def look_through(state):
         carry, happened, _ = state
@@ -89,37 +95,48 @@ def lane_and_unit(
     return event // units, event % units
 
 
-def lanes_of(*trees) -> int:
+def lanes_of(*arrays: Array) -> int:
     """The number of lanes of arrays whose first axis is that of lanes, or is 1."""
-    return max(leaf.shape[0] for leaf in jax.tree.leaves(trees))
+    return max(x.shape[0] for x in arrays)
 
 
-def fold_batches(function: Callable) -> Callable:
-    """A rule for `jax.vmap`: a batch is one larger problem, not many loops in step.
+def primitive_of_lanes(name: str, function: Callable[..., list[Array]]) -> Primitive:
+    """A primitive of JAX for which a batch is one larger problem, not many loops in step.
 
-    The function takes trees of arrays whose first axis is that of lanes, or is 1 where the
-    lanes share a value; what it returns has all lanes. Under `jax.vmap` a loop would go on
-    in all lanes until the last is done, and copy what it carries in each turn. So a batch
-    is folded into the lanes instead.
+    The first axis of each array is that of lanes, or is 1 where the lanes share a value;
+    what comes out has all lanes. Under `jax.vmap` a loop would go on in all lanes until
+    the last is done, and copy what it carries in each turn. So a batch is folded into the
+    lanes instead. Its derivatives, if it has any, are added to `ad.primitive_jvps`: those
+    of a `jax.custom_jvp` are lost where a scan is differentiated twice.
     """
-    folded = jax.custom_batching.custom_vmap(function)
+    primitive = Primitive(name)
+    primitive.multiple_results = True
+    primitive.def_impl(function)
 
-    @folded.def_vmap
-    def _rule(axis_size, in_batched, *args):
-        lanes = lanes_of(
-            *jax.tree.map(lambda x, b: x[0] if b else x, args, tuple(in_batched))
-        )
+    def abstract(*arrays, **static):
+        shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in arrays]
+        out = jax.eval_shape(ft.partial(function, **static), *shapes)
+        return [ShapedArray(x.shape, x.dtype) for x in out]
 
-        def fold(x, is_batched):
-            own_lanes = x.shape[int(is_batched)]
-            if not is_batched and own_lanes == 1:
+    def fold(arrays, axes, **static):
+        pairs = list(zip(arrays, axes, strict=True))
+        size = next(x.shape[a] for x, a in pairs if a is not None)
+        arrays = [x if a is None else jnp.moveaxis(x, a, 0) for x, a in pairs]
+        is_batched = [a is not None for a in axes]
+        lanes = max(x.shape[int(b)] for x, b in zip(arrays, is_batched, strict=True))
+
+        def into_lanes(x, is_batched: bool):
+            if not is_batched and x.shape[0] == 1:
                 return x
             x = x if is_batched else x[None]
-            x = jnp.broadcast_to(x, (axis_size, lanes, *x.shape[2:]))
-            return x.reshape(axis_size * lanes, *x.shape[2:])
+            x = jnp.broadcast_to(x, (size, lanes, *x.shape[2:]))
+            return x.reshape(size * lanes, *x.shape[2:])
 
-        out = folded(*jax.tree.map(fold, args, tuple(in_batched)))
-        unfold = lambda x: x.reshape(axis_size, lanes, *x.shape[1:])
-        return jax.tree.map(unfold, out), jax.tree.map(lambda _: True, out)
+        out = primitive.bind(*map(into_lanes, arrays, is_batched), **static)
+        out = [x.reshape(size, lanes, *x.shape[1:]) for x in out]
+        return out, [0] * len(out)
 
-    return folded
+    primitive.def_abstract_eval(abstract)
+    batching.primitive_batchers[primitive] = fold
+    mlir.register_lowering(primitive, mlir.lower_fun(function, multiple_results=True))
+    return primitive

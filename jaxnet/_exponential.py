@@ -1,7 +1,6 @@
 """The exponential solver of the grid: exact for linear flows."""
 
 from collections.abc import Callable
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -20,20 +19,25 @@ Field = Callable[[Real[Array, ""], State, InputValue], State]
 Leaves = list[Real[Array, "..."]]
 
 
+# More than this is no step but an escape, such as that of a spike; float32 ends at 88.
+_LARGEST_GROWTH = 50.0
+# Enough for time constants of a femtosecond.
+_MOST_SQUARINGS = 48
+
+
 class Exponential(eqx.Module):
     r"""Steps with the exponential of the flow's Jacobian; a solver of [`jaxnet.Grid`][].
 
-    The input is frozen over a step. Variables whose flow is linear in the state, with
-    coefficients that depend neither on time nor on the input, move exactly:
-    $y_{k+1} = e^{J dt} y_k + dt\,\varphi_1(J dt)\,b_k$ with
-    $\varphi_1(z) = (e^z - 1) / z$, and $e^{J dt}$ is computed once. All others take the
-    exponential Euler step $y + dt\,\varphi_1(J_{ii} dt) f(y)$, of first order, with the
-    derivative of each variable with respect to itself: stable where Euler's needs small
-    steps.
+    The input is frozen over a step, $y + dt\,\varphi_1(J dt) f(y)$ with
+    $\varphi_1(z) = (e^z - 1) / z$. Variables whose derivatives have constant coefficients,
+    such as those of a linear flow, share one matrix J, whose exponential is computed once:
+    where the flow is linear, the step is exact. All others take the derivative of each
+    variable with respect to itself alone, afresh in each step: exponential Euler, of first
+    order, and stable where Euler's needs small steps.
 
     The flow must be local: the derivative of a unit depends on this unit's variables
-    alone. What units send to each other goes through spikes. A flow that is not local is
-    reported in `result`.
+    alone. What units send to each other goes through spikes. A flow that is not local, as
+    far as it shows in its derivative at the initial state, is reported in `result`.
 
     Which coefficients are constant, and which variables depend on one another, is read
     off the program of the flow and its derivative; the model need not say.
@@ -52,9 +56,10 @@ class Exponential(eqx.Module):
 
 def prepare_exponential(
     field: Field, dt: float, t: Real[Array, ""], y: State, u: InputValue
-) -> tuple[Callable[[Real[Array, ""], State, InputValue], State], Bool[Array, ""]]:
+) -> tuple[Callable, Bool[Array, ""]]:
     """The step of the exponential solver, and whether the flow is local.
 
+    The step is a function of time, state, input, and of what holds some of the rates.
     What all steps share is computed here, once.
     """
     leaves, structure = jtu.tree_flatten(y)
@@ -64,16 +69,22 @@ def prepare_exponential(
 
     dependencies = _Dependencies(flat_field, t, leaves, u)
     is_local = _is_local(flat_field, dependencies, t, leaves, u)
-    exact_step = _exact_step(flat_field, dependencies, dt, t, leaves, u)
+    weights, is_uniform = _weights_of_rates(flat_field, dependencies, dt, t, leaves, u)
 
-    def step(t, y, u):
+    def step(t, y, u, hold):
         leaves = jtu.tree_leaves(y)
-        moved = exact_step(t, leaves, u)
-        others = [i for i in range(len(leaves)) if i not in moved]
-        moved |= _exponential_euler_step(flat_field, dt, t, leaves, u, others)
-        return jtu.tree_unflatten(structure, [moved[i] for i in range(len(leaves))])
+        rates = jtu.tree_leaves(hold(field(t, y, u)))
+        moved = []
+        for i, leaf in enumerate(leaves):
+            if i in weights:
+                change = sum(w * rates[j] for j, w in weights[i].items())
+            else:
+                slope = _derivatives(flat_field, t, leaves, u, i)[i]
+                change = dt * phi_1(jnp.minimum(dt * slope, _LARGEST_GROWTH)) * rates[i]
+            moved.append(leaf + change)
+        return jtu.tree_unflatten(structure, moved)
 
-    return step, is_local
+    return step, is_local & is_uniform
 
 
 class _Dependencies:
@@ -93,8 +104,6 @@ class _Dependencies:
                     f"{leaves[i].shape} depends on one of shape {leaves[j].shape}. Take an "
                     "explicit solver such as `diffrax.Heun()`."
                 )
-        others = np.delete(reads, slice(1, n + 1), axis=1)
-        self.on_time_or_input: list[bool] = [bool(row.any()) for row in others]
 
         def tangent(t, leaves, u, velocity):
             return jax.jvp(lambda x: field(t, x, u), (leaves,), (velocity,))[1]
@@ -152,69 +161,58 @@ def _is_local(field, dependencies: _Dependencies, t, leaves: Leaves, u):
     tolerance = [64 * jnp.finfo(s.dtype).eps * (s + jnp.max(s, initial=0)) for s in sizes]
     return all_true(
         [
-            jnp.all(jnp.abs(w - r) <= tol)
+            # What is NaN at the initial state says nothing.
+            jnp.all(~(jnp.abs(w - r) > tol))
             for w, r, tol in zip(whole, rows, tolerance, strict=True)
         ]
     )
 
 
-def _exact_step(field, dependencies: _Dependencies, dt, t, leaves: Leaves, u):
-    decay, feed = _propagators(field, dependencies, dt, t, leaves, u)
-    read = {i: dependencies.read_by(i) for i in dependencies.exact()}
-    is_fed = lambda i: any(dependencies.on_time_or_input[j] for j in read[i])
+def _weights_of_rates(field, dependencies: _Dependencies, dt, t, leaves: Leaves, u):
+    """dt phi_1(J dt) for the exact variables, entry by entry, and whether that is right.
 
-    def fed(t, u, chosen):
-        rates = field(t, [jnp.zeros_like(x) for x in leaves], u)
-        return {i: sum(feed[i, j] * rates[j] for j in read[i]) for i in chosen}
-
-    always = fed(t, u, [i for i in read if not is_fed(i)])
-
-    def step(t, leaves, u) -> dict[int, Any]:
-        input_ = always | fed(t, u, filter(is_fed, read))
-        return {i: sum(decay[i, j] * leaves[j] for j in read[i]) + input_[i] for i in read}
-
-    return step
-
-
-def _propagators(field, dependencies: _Dependencies, dt, t, leaves: Leaves, u):
-    """exp(J dt) and dt phi_1(J dt), entry by entry: each one number, or one a unit."""
+    An entry is one number where all units have the same coefficients, else one a unit.
+    """
     scalars = jax.tree.map(lambda x: jnp.zeros((), x.dtype), (leaves, u))
-    if _takes_scalars(field, t, *scalars):
-        # All units have the same coefficients.
-        leaves, u = scalars
-    decay, feed = {}, {}
+    is_uniform = jnp.asarray(True)
+    at_leaves, at_u = scalars if _takes_scalars(field, t, *scalars) else (leaves, u)
+    weights: dict[int, dict[int, Array]] = {i: {} for i in dependencies.exact()}
     for group in dependencies.groups():
-        columns = [_derivatives(field, t, leaves, u, j) for j in group]
+        columns = [_derivatives(field, t, at_leaves, at_u, j) for j in group]
+        for j, column in zip(group, columns, strict=True):
+            # A flow that looks at the number of its units is another one for one of them.
+            whole = _derivatives(field, t, leaves, u, j)
+            is_uniform &= all_true([jnp.all(whole[i] == column[i]) for i in group])
         jacobian = jnp.stack([jnp.stack([c[i] for i in group], -1) for c in columns], -1)
-        exponential, integral = exponential_and_integral(jacobian, dt)
+        integral = integral_of_exponential(jacobian, dt)
         for a, i in enumerate(group):
             for b, j in enumerate(group):
-                decay[i, j] = exponential[..., a, b]
-                feed[i, j] = integral[..., a, b]
-    return decay, feed
+                if j in dependencies.read_by(i):
+                    weights[i][j] = integral[..., a, b]
+    return weights, is_uniform
 
 
 def _takes_scalars(field, t, leaves: Leaves, u) -> bool:
     try:
         rates = jax.eval_shape(field, t, leaves, u)
-    except (TypeError, ValueError):
+    except (LookupError, TypeError, ValueError):
         return False
     return all(rate.shape == () for rate in rates)
 
 
-def exponential_and_integral(
+def integral_of_exponential(
     matrix: Real[Array, "*units n n"], dt: float
-) -> tuple[Real[Array, "*units n n"], Real[Array, "*units n n"]]:
-    """exp(A dt), and its integral over the step, dt phi_1(A dt)."""
+) -> Real[Array, "*units n n"]:
+    """The integral of exp(A s) over the step, dt phi_1(A dt)."""
     n = matrix.shape[-1]
     if n == 1:
-        return jnp.exp(matrix * dt), dt * phi_1(matrix * dt)
-    # The exponential of [[A, 1], [0, 0]] dt has both in its upper blocks.
+        return dt * phi_1(matrix * dt)
+    # The exponential of [[A, 1], [0, 0]] dt has it in its upper right block.
     identity = jnp.broadcast_to(jnp.eye(n, dtype=matrix.dtype), matrix.shape)
     upper = jnp.concatenate([matrix, identity], axis=-1)
     both = jnp.concatenate([upper, jnp.zeros_like(upper)], axis=-2)
-    exponential = jax.scipy.linalg.expm(both * dt)
-    return exponential[..., :n, :n], exponential[..., :n, n:]
+    exponential = jax.scipy.linalg.expm(both * dt, max_squarings=_MOST_SQUARINGS)
+    return exponential[..., :n, n:]
 
 
 def phi_1(z: Real[Array, "..."]) -> Real[Array, "..."]:
@@ -222,17 +220,3 @@ def phi_1(z: Real[Array, "..."]) -> Real[Array, "..."]:
     small = jnp.abs(z) < 1e-5
     safe = jnp.where(small, 1.0, z)
     return jnp.where(small, 1 + z / 2 + z**2 / 6, jnp.expm1(safe) / safe)
-
-
-# More than this is no step but an escape, such as that of a spike; float32 ends at 88.
-_LARGEST_GROWTH = 50.0
-
-
-def _exponential_euler_step(field, dt, t, leaves, u, chosen: list[int]):
-    rates = field(t, leaves, u)
-    moved = {}
-    for i in chosen:
-        slope = _derivatives(field, t, leaves, u, i)[i]
-        growth = jnp.minimum(dt * slope, _LARGEST_GROWTH)
-        moved[i] = leaves[i] + dt * phi_1(growth) * rates[i]
-    return moved

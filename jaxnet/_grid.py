@@ -143,8 +143,9 @@ class Grid(AbstractMethod):
 
 @eqx.filter_jit
 def _run(method: Grid, problem: Problem, grid: TimeGrid, what: "_WhatToSave") -> Solution:
-    flow, suits = prepare_flow(method.solver, problem.parts, grid, problem.y0)
-    step = Step(problem.parts, grid, method.record, method.surrogate, flow)
+    step = Step(problem.parts, grid, method.record, method.surrogate)
+    start = step.init(problem.y0, problem.key)
+    flow, suits = prepare_flow(method.solver, step, start)
 
     def save(carry: Carry) -> PyTree:
         return what.fn(jnp.asarray(grid.time(carry.step), float), carry.y, None)
@@ -152,15 +153,14 @@ def _run(method: Grid, problem: Problem, grid: TimeGrid, what: "_WhatToSave") ->
     def advance(carry: Carry, steps: int) -> tuple[Carry, PyTree]:
         """So many steps, and what each of them recorded."""
         if steps == 1:
-            carry, recorded = step(carry)
+            carry, recorded = step(carry, flow)
             return carry, _row(recorded)
-        return jax.lax.scan(lambda c, _: step(c), carry, length=steps)
+        return jax.lax.scan(lambda c, _: step(c, flow), carry, length=steps)
 
     def block(carry: Carry, _):
         carry, recorded = advance(carry, what.every)
         return carry, (save(carry), recorded)
 
-    start = step.init(problem.y0, problem.key)
     carry, (saved, recorded) = jax.lax.scan(block, start, length=what.blocks)
     recorded = jtu.tree_map(lambda x: x.reshape(-1, *x.shape[2:]), recorded)
     end = carry

@@ -90,7 +90,7 @@ def _derivative_shape(parts: Parts, y: State, name: str) -> PyTree:
     u = parts.input.value_shape()
     try:
         return eqx.filter_eval_shape(parts.flow.vector_field, jnp.zeros(()), y, u)
-    except (TypeError, ValueError, LookupError) as e:
+    except (AttributeError, LookupError, TypeError, ValueError) as e:
         raise ValueError(
             f"The vector field of `{type(parts.flow).__name__}` cannot be evaluated at "
             f"`{name}` of shape {_shapes(y)} and an input `u` of shape {_shapes(u)}: {e}"

@@ -3,12 +3,11 @@
 import abc
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int, PyTree
 
-from ._events import fold_batches, for_each_event, lane_and_unit, lanes_of
+from ._events import for_each_event, lane_and_unit, lanes_of, primitive_of_lanes
 from ._result import result_if, RESULTS, SUCCESS
 from ._solution import SpikeCounts, SpikeRaster, SpikeRecord, Spikes
 from ._time_grid import TimeGrid
@@ -54,8 +53,9 @@ class RecordTimes(AbstractRecord):
         return _Log(empty, empty, jnp.zeros((), jnp.int32))
 
     def add(self, carry, fired, step):
-        log, fired, step = jax.tree.map(lambda x: x[None], (carry, fired, step))
-        return jax.tree.map(lambda x: x[0], _append(log, fired, step)), None
+        arrays = (carry.step, carry.index, carry.count, fired, step)
+        log = append_p.bind(*(x[None] for x in arrays))
+        return _Log(*(x[0] for x in log)), None
 
     def finish(self, carry, steps, grid, units):
         valid = jnp.arange(self.max_spikes) < carry.count
@@ -98,29 +98,26 @@ class RecordCounts(AbstractRecord):
 class _Log(eqx.Module):
     """The step and the unit of every spike so far."""
 
-    step: Int[Array, "*lanes max_spikes"]
-    index: Int[Array, "*lanes max_spikes"]
-    count: Int[Array, "*lanes"]
+    step: Int[Array, " max_spikes"]
+    index: Int[Array, " max_spikes"]
+    count: Int[Array, ""]
 
 
-@fold_batches
-def _append(log: _Log, fired, step) -> _Log:
-    """Append the spikes of a step; every array has a first axis of lanes."""
-    lanes, units = lanes_of(log, fired, step), fired.shape[1]
+def _append(steps, units, counts, fired, step) -> list[Array]:
+    """Append the spikes of a step to the log of each lane."""
+    lanes, size = lanes_of(steps, units, counts, fired, step), fired.shape[1]
     everywhere = lambda x: jnp.broadcast_to(x, (lanes, *x.shape[1:]))
-    log, fired, step = jax.tree.map(everywhere, (log, fired, step))
+    steps, units, counts, fired, step = map(everywhere, (steps, units, counts, fired, step))
 
     def append(log, event):
-        lane, unit = lane_and_unit(event, lanes, units)
-        slot = log.count[lane]
+        steps, units, counts = log
+        lane, unit = lane_and_unit(event, lanes, size)
         # A slot past the end drops the spike; the count goes on.
-        write = lambda array, x: array.at[lane, slot].set(
-            x.astype(array.dtype), mode="drop"
-        )
-        return _Log(
-            write(log.step, step[lane]),
-            write(log.index, unit),
-            log.count.at[lane].add(1),
-        )
+        slot = lane, counts[lane]
+        write = lambda array, x: array.at[slot].set(x.astype(array.dtype), mode="drop")
+        return write(steps, step[lane]), write(units, unit), counts.at[lane].add(1)
 
-    return for_each_event(fired.ravel(), append, log)
+    return list(for_each_event(fired.ravel(), append, (steps, units, counts)))
+
+
+append_p = primitive_of_lanes("append_spikes", _append)

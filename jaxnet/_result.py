@@ -40,9 +40,9 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "positive feedback without saturation and for a rate of the wrong sign."
     )
     flow_not_local = (
-        "The derivative of some unit depends on the variables of another one, which "
-        "`Exponential` cannot step. Take an explicit solver such as `diffrax.Heun()`, or "
-        "let the units send spikes."
+        "The derivative of some unit depends on the variables of another one, or on the "
+        "number of units, which `Exponential` cannot step. Take an explicit solver such "
+        "as `diffrax.Heun()`, or let the units send spikes."
     )
     no_fixed_point = (
         "No start converged to a fixed point. Give more starts, or starts nearer to "

@@ -24,8 +24,10 @@ from .surrogate import AbstractSurrogate
 
 # The time at a fraction of a step, and the input then.
 Reader: TypeAlias = Callable[[float], tuple[Float[Array, ""], InputValue]]
+# The rates, less those of what a refractory period holds.
+Hold: TypeAlias = Callable[[State], State]
 # The state one step on, without noise and spikes.
-Flow: TypeAlias = Callable[[Reader, State], State]
+Flow: TypeAlias = Callable[[Reader, State, Hold], State]
 
 
 class Carry(eqx.Module):
@@ -57,7 +59,6 @@ class Step(eqx.Module):
     grid: TimeGrid
     record: AbstractRecord
     surrogate: AbstractSurrogate | None
-    flow: Flow
 
     def init(self, y0: State, key: Key | None) -> Carry:
         """What the first step is handed."""
@@ -83,18 +84,28 @@ class Step(eqx.Module):
         guard = lambda c: system.guard(*self._at_end(c, c.y))
         return eqx.filter_eval_shape(guard, carry).shape
 
-    def __call__(self, carry: Carry) -> tuple[Carry, PyTree]:
+    def __call__(self, carry: Carry, flow: Flow) -> tuple[Carry, PyTree]:
         """The next carry, and what is recorded of this step alone."""
-        y = self.flow(ft.partial(self._time_and_input, carry), carry.y)
+        system: Any = self.parts.flow
+        spiking, recorded, refractory = carry.spiking, None, None
+        if spiking is not None:
+            refractory = self._refractory(system, carry.step, spiking.last)
+
+        def hold(before: State, after: State) -> State:
+            return after if refractory is None else system.hold(before, after, refractory)
+
+        still = jtu.tree_map(jnp.zeros_like, carry.y)
+        read = ft.partial(self.time_and_input, carry)
+        y = flow(read, carry.y, ft.partial(hold, still))
         if carry.noise_key is not None:
             y = jtu.tree_map(jnp.add, y, self._noise(carry, carry.noise_key))
-        spiking, recorded = carry.spiking, None
         if spiking is not None:
-            y, spiking, recorded = self._spike(carry, y, spiking)
+            y = hold(carry.y, y)
+            y, spiking, recorded = self._spike(carry, y, spiking, refractory)
         next_input = self.parts.input.advance(carry.input, self.grid, carry.step)
         return Carry(carry.step + 1, y, next_input, carry.noise_key, spiking), recorded
 
-    def _time_and_input(
+    def time_and_input(
         self, carry: Carry, fraction: float
     ) -> tuple[Float[Array, ""], InputValue]:
         """The time at a fraction of the step, and the input then."""
@@ -104,11 +115,11 @@ class Step(eqx.Module):
 
     def _at_end(self, carry: Carry, y: State):
         # The input of the step: the one at its end belongs to the next step.
-        _, u = self._time_and_input(carry, 0.0)
+        _, u = self.time_and_input(carry, 0.0)
         return jnp.asarray(self.grid.time(carry.step + 1), float), y, u
 
     def _noise(self, carry: Carry, key: Key) -> State:
-        t, u = self._time_and_input(carry, 0.0)
+        t, u = self.time_and_input(carry, 0.0)
         strength = diffusion_at(self.parts.diffusion, t, carry.y, u)
         normals = normal_like(carry.y, jax.random.fold_in(key, carry.step))
         return jtu.tree_map(lambda g, z: g * math.sqrt(self.grid.dt) * z, strength, normals)
@@ -128,14 +139,10 @@ class Step(eqx.Module):
         )
 
     def _spike(
-        self, carry: Carry, y: State, spiking: _Spiking
+        self, carry: Carry, y: State, spiking: _Spiking, refractory
     ) -> tuple[State, _Spiking, PyTree]:
         system: Any = self.parts.flow
         t, _, u = self._at_end(carry, y)
-        refractory = self._refractory(system, carry.step, spiking.last)
-        if refractory is not None:
-            y = system.hold(carry.y, y, refractory)
-
         guard = system.guard(t, y, u)
         fired = guard > 0 if refractory is None else (guard > 0) & ~refractory
         spikes = self._as_numbers(guard, fired, refractory)
@@ -184,28 +191,27 @@ class Step(eqx.Module):
 
 
 def prepare_flow(
-    solver: diffrax.AbstractSolver | Exponential, parts: Parts, grid: TimeGrid, y0: State
+    solver: diffrax.AbstractSolver | Exponential, step: Step, start: Carry
 ) -> tuple[Flow, Bool[Array, ""]]:
     """What a solver makes of a step of the flow, and whether it suits the system."""
-    field = parts.flow.vector_field
+    field, dt = step.parts.flow.vector_field, step.grid.dt
     if isinstance(solver, Exponential):
-        # Any time and input will do: what is looked for is the form of the flow.
-        t, u = jnp.ones(()), jtu.tree_map(jnp.ones_like, parts.input.value_shape())
-        exponential_step, suits = prepare_exponential(field, grid.dt, t, y0, u)
+        t, u = step.time_and_input(start, 0.0)
+        exponential_step, suits = prepare_exponential(field, dt, t, start.y, u)
 
-        def exponential(read: Reader, y: State) -> State:
+        def exponential(read: Reader, y: State, hold: Hold) -> State:
             t, u = read(0.0)
-            return exponential_step(t, y, u)
+            return exponential_step(t, y, u, hold)
 
         return exponential, suits
 
     tableau = tableau_of(solver)
 
-    def runge_kutta(read: Reader, y: State) -> State:
+    def runge_kutta(read: Reader, y: State, hold: Hold) -> State:
         def rate(fraction, y):
             t, u = read(fraction)
-            return field(t, y, u)
+            return hold(field(t, y, u))
 
-        return runge_kutta_step(tableau, rate, y, grid.dt)
+        return runge_kutta_step(tableau, rate, y, dt)
 
     return runge_kutta, jnp.asarray(True)

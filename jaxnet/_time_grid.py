@@ -54,11 +54,6 @@ def whole_steps_of_period(period: Real[ArrayLike, "..."], dt: float) -> Int[Arra
     return jnp.clip(steps, 0, FOREVER).astype(jnp.int32)
 
 
-def whole_steps_of_delay(delay: float, dt: float) -> int:
-    """The steps of a delay: the nearest whole number, halves up."""
-    return math.floor(delay / dt + 0.5)
-
-
 def concrete_float(x: RealScalarLike, name: str, remedy: str) -> float:
     """A Python float, or a `ValueError` where the value is traced."""
     if not is_concrete(x):
@@ -66,6 +61,23 @@ def concrete_float(x: RealScalarLike, name: str, remedy: str) -> float:
             f"`{name}` must be a concrete number here, but it is traced. {remedy}"
         )
     return float(np.asarray(x, dtype=np.float64))
+
+
+def concrete_delay(delay: RealScalarLike) -> float:
+    """A delay as a Python float, if it is one."""
+    remedy = "Delays are compiled into the program: make them outside of `jax.jit`, and "
+    remedy += "keep them in a static field."
+    delay = concrete_float(delay, "delay", remedy)
+    if not (math.isfinite(delay) and delay >= 0):
+        raise ValueError(
+            f"`delay` must be finite and not negative, but it is {delay}. Pass it in ms."
+        )
+    return delay
+
+
+def whole_steps_of_delay(delay: RealScalarLike, dt: float) -> int:
+    """The steps of a delay: the nearest whole number, halves up."""
+    return math.floor(concrete_delay(delay) / dt + 0.5)
 
 
 def _resolution(t: RealScalarLike) -> float:

@@ -319,3 +319,52 @@ def test_a_coupling_works_in_a_rate_model():
     found = jn.jacobian(Rates(square), jnp.zeros(SOURCES))
     expected = -np.eye(SOURCES) + (WEIGHTS * MASK)[:SOURCES]
     assert np.allclose(found, expected, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("outer", [jax.grad, jax.jacfwd])
+@pytest.mark.parametrize("inner", [jax.grad, jax.jacfwd])
+def test_second_derivatives_through_a_scan_are_those_of_the_matrix(outer, inner):
+    """A scan takes the first derivative apart before the second one is taken."""
+    matrix = jnp.array([[0.1, 0.2], [0.3, -0.4]])
+    table = couplings.Sparse.from_mask(np.ones((2, 2), bool), matrix)
+
+    def end(s, product):
+        start = jnp.array([1.0, 0.0]) + s * jnp.array([0.0, 1.0])
+        step = lambda x, _: (product(x) ** 2, None)
+        return jnp.sum(jax.lax.scan(step, start, length=2)[0])
+
+    found = outer(inner(lambda s: end(s, table.mv)))(0.0)
+    expected = outer(inner(lambda s: end(s, lambda x: matrix @ x)))(0.0)
+    assert found == pytest.approx(float(expected), rel=1e-12)
+
+
+def test_a_batch_of_hessian_vector_products():
+    table = sparse()
+    loss = lambda w: weighted(w, SPIKES, table)
+    product = lambda v: jax.jvp(jax.grad(loss), (table.weights,), (v,))[1]
+    directions = jnp.eye(table.weights.size)[:3]
+    hessian = jax.hessian(lambda w: by_matrix(w, SPIKES, table))(table.weights)
+    assert np.allclose(jax.vmap(product)(directions), hessian[:3], rtol=0, atol=1e-12)
+
+
+def test_a_traced_target_that_is_none_gives_nan_in_its_lane_alone():
+    def end(target):
+        table = couplings.Sparse(2, jnp.array([0, 1]), target, 1.0)
+        return table.mv(jnp.ones(1))
+
+    bad, good = jax.vmap(end)(jnp.array([[2], [0]]))
+    assert np.isnan(bad).any()
+    assert good.tolist() == [1.0, 0.0]
+
+
+@every_coupling
+@pytest.mark.parametrize("sources", [SOURCES - 1, SOURCES + 1])
+def test_an_activity_of_another_length_is_refused(name, sources):
+    with pytest.raises(ValueError, match=f"`x` must be the activity of {SOURCES} sources"):
+        COUPLINGS[name][0]().mv(jnp.ones(sources))
+
+
+def test_a_table_is_looked_at_inside_of_jit_too():
+    make = lambda w: couplings.Sparse(2, np.array([0, 1]), np.array([2]), w).mv(jnp.ones(1))
+    with pytest.raises(ValueError, match="`indices` must lie in 0 to 1"):
+        jax.jit(make)(1.0)

@@ -22,9 +22,18 @@ class AbstractCoupling(Parametric):
     def shape(self) -> tuple[int, int]:
         """The numbers of targets and of sources."""
 
-    @abc.abstractmethod
     def mv(self, x: Real[Array, " sources"]) -> Real[Array, " targets"]:
         """The input of every target: the weighted sum over its sources."""
+        if jnp.shape(x) != self.shape[1:]:
+            raise ValueError(
+                f"`x` must be the activity of {self.shape[1]} sources, but its shape is "
+                f"{jnp.shape(x)}. For many activities use `jax.vmap`."
+            )
+        return self._mv(x)
+
+    @abc.abstractmethod
+    def _mv(self, x: Real[Array, " sources"]) -> Real[Array, " targets"]:
+        """What `mv` gives."""
 
     @abc.abstractmethod
     def split(
@@ -74,7 +83,7 @@ class Dense(AbstractCoupling):
     def shape(self):
         return self.weights.shape
 
-    def mv(self, x):
+    def _mv(self, x):
         return self.weights @ x
 
     def split(self, delays, distinct):
@@ -112,7 +121,7 @@ class OneToOne(AbstractCoupling):
     def shape(self):
         return self.size, self.size
 
-    def mv(self, x):
+    def _mv(self, x):
         return self.weight * x
 
     def split(self, delays, distinct):
@@ -140,7 +149,7 @@ class AllToAll(AbstractCoupling):
     def shape(self):
         return self.targets, self.sources
 
-    def mv(self, x):
+    def _mv(self, x):
         return jnp.broadcast_to(self.weight * jnp.sum(x), (self.targets,))
 
     def split(self, delays, distinct):
@@ -173,7 +182,7 @@ class AllButPartner(AbstractCoupling):
     def shape(self):
         return self.size, self.size
 
-    def mv(self, x):
+    def _mv(self, x):
         return self.weight * (jnp.sum(x) - x)
 
     def split(self, delays, distinct):

@@ -2,16 +2,16 @@
 
 import functools as ft
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.custom_derivatives import SymbolicZero
+from jax.interpreters import ad
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, Real
 
-from .._events import fold_batches, for_each_event, lane_and_unit, lanes_of
+from .._events import for_each_event, lane_and_unit, lanes_of, primitive_of_lanes
 from .._parameters import Parameter, parameter
 from .._result import is_concrete
 from ._base import AbstractCoupling, require_delays
@@ -22,7 +22,11 @@ _CHUNK = 128
 
 
 def _as_index(x) -> Int[Array, "..."]:
-    return jnp.asarray(x, jnp.int32)
+    if not is_concrete(x):
+        return jnp.asarray(x, jnp.int32)
+    # Also inside of `jax.jit` a known table stays known, and is looked at.
+    with jax.ensure_compile_time_eval():
+        return jnp.asarray(np.asarray(x), jnp.int32)
 
 
 class Sparse(AbstractCoupling):
@@ -88,7 +92,8 @@ class Sparse(AbstractCoupling):
         - `weights`: one number, or one a synapse.
         - `shape`: ``(targets, sources)``, as that of a matrix of weights.
         """
-        sources, targets = np.asarray(sources, int), np.asarray(targets, int)
+        sources = _as_whole_numbers(sources, "sources")
+        targets = _as_whole_numbers(targets, "targets")
         if sources.shape != targets.shape or sources.ndim != 1:
             raise ValueError(
                 "`sources` and `targets` must be two vectors of one length, but their "
@@ -149,12 +154,13 @@ class Sparse(AbstractCoupling):
         """The entries of a matrix at each synapse, in the order of the table."""
         return jnp.asarray(matrix)[self.indices, self.source_of_synapse]
 
-    def mv(self, x):
+    def _mv(self, x):
         return deliver([(self, 0)], x)[0]
 
     def split(self, delays, distinct):
         require_delays(delays, self.indices.shape)
-        sources, targets = np.asarray(self.source_of_synapse), np.asarray(self.indices)
+        targets = np.asarray(self.indices)
+        sources = np.repeat(np.arange(self.shape[1]), np.diff(np.asarray(self.indptr)))
 
         def part(delay):
             chosen = delays == delay
@@ -164,6 +170,16 @@ class Sparse(AbstractCoupling):
             )
 
         return tuple(part(delay) for delay in distinct)
+
+
+def _as_whole_numbers(x, name: str) -> np.ndarray:
+    x = np.asarray(x)
+    if x.size and not np.issubdtype(x.dtype, np.integer):
+        raise ValueError(
+            f"`{name}` must be whole numbers, but they are of type {x.dtype}. Pass the "
+            "number of the unit at that end of each synapse."
+        )
+    return x.astype(int)
 
 
 def _require_weights(weights: Array, synapses: int) -> None:
@@ -218,42 +234,36 @@ class _Layout(NamedTuple):
     sources: int
 
 
-class _Table(NamedTuple):
-    indptr: Int[Array, "*lanes sources+1"]
-    indices: Int[Array, "*lanes synapses"]
-
-
 def _deliver_events(couplings, spikes):
     if not couplings:
         return []
     layouts = tuple(_Layout(first, *c.shape) for c, first in couplings)
-    tables = tuple(_Table(c.indptr, c.indices) for c, _ in couplings)
-    weights = tuple(c.weights for c, _ in couplings)
-    return _compiled_event_sums(layouts, spikes, weights, tables)
+    tables = [x for c, _ in couplings for x in (c.weights, c.indptr, c.indices)]
+    return _event_sums_of_one(layouts, spikes, *tables)
 
 
-@ft.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _event_sums(layouts, spikes, weights, tables):
-    arguments = jax.tree.map(lambda x: jnp.asarray(x)[None], (spikes, weights, tables))
-    sums = fold_batches(ft.partial(_event_sums_of_lanes, layouts))(*arguments)
+# Outside of other programs the loop is compiled once for each layout.
+@ft.partial(jax.jit, static_argnums=0)
+def _event_sums_of_one(layouts, spikes, *tables):
+    sums = event_sums_p.bind(spikes[None], *(x[None] for x in tables), layouts=layouts)
     return [s[0] for s in sums]
 
 
-# Outside of other programs, the loop is then compiled once.
-_compiled_event_sums = jax.jit(_event_sums, static_argnums=0)
+def _by_table(arrays):
+    """The weights, the starts of the rows and the targets of each table."""
+    return zip(arrays[0::3], arrays[1::3], arrays[2::3], strict=True)
 
 
-def _event_sums_of_lanes(layouts, spikes, weights, tables):
+def _event_sums(spikes, *tables, layouts) -> list[Array]:
     """The weighted sums; every array has a first axis of lanes, or of 1 if shared."""
-    lanes, units = lanes_of(spikes, weights, tables), spikes.shape[1]
+    lanes, units = lanes_of(spikes, *tables), spikes.shape[1]
     spikes = jnp.broadcast_to(spikes, (lanes, units)).ravel()
 
     def add_source(sums, event):
         lane, unit = lane_and_unit(event, lanes, units)
-        pathways = zip(layouts, sums, weights, tables, strict=True)
         return [
-            _add_row(s, lane, unit - layout.first, spikes[event], layout, w, table)
-            for layout, s, w, table in pathways
+            _add_row(s, lane, unit - layout.first, spikes[event], layout, *table)
+            for layout, s, table in zip(layouts, sums, _by_table(tables), strict=True)
         ]
 
     start = [jnp.zeros(lanes * layout.targets, spikes.dtype) for layout in layouts]
@@ -261,20 +271,23 @@ def _event_sums_of_lanes(layouts, spikes, weights, tables):
     return [s.reshape(lanes, -1) for s in sums]
 
 
-def _add_row(sums, lane, source, spike, layout, weights, table):
+event_sums_p = primitive_of_lanes("event_sums", _event_sums)
+
+
+def _add_row(sums, lane, source, spike, layout, weights, indptr, indices):
     """Add what one source sends through its synapses, a chunk of them in a turn."""
-    synapses = table.indices.shape[1]
+    synapses = indices.shape[1]
     if synapses == 0:
         return sums
-    as_index = lambda x: x.astype(table.indices.dtype)
+    as_index = lambda x: x.astype(indices.dtype)
     # A shared table has one lane.
-    table_lane = as_index(jnp.minimum(lane, table.indices.shape[0] - 1))
+    table_lane = as_index(jnp.minimum(lane, indices.shape[0] - 1))
     weight_lane = as_index(jnp.minimum(lane, weights.shape[0] - 1))
     place = as_index(lane * layout.targets)
     row = jnp.clip(as_index(source), 0, layout.sources - 1)
     is_source = (source >= 0) & (source < layout.sources)
-    start = table.indptr[table_lane, row]
-    end = jnp.where(is_source, table.indptr[table_lane, row + 1], start)
+    start = indptr[table_lane, row]
+    end = jnp.where(is_source, indptr[table_lane, row + 1], start)
     size = min(_CHUNK, synapses)
     offsets = jnp.arange(size, dtype=start.dtype)
 
@@ -284,32 +297,50 @@ def _add_row(sums, lane, source, spike, layout, weights, table):
         first = jnp.minimum(k, synapses - size)
         slots = first + offsets
         mine = (slots >= k) & (slots < end)
-        targets = jax.lax.dynamic_slice(table.indices, (table_lane, first), (1, size))[0]
+        targets = jax.lax.dynamic_slice(indices, (table_lane, first), (1, size))[0]
         if weights.ndim == 1:
             values = weights[weight_lane]
         else:
             values = jax.lax.dynamic_slice(weights, (weight_lane, first), (1, size))[0]
-        values = jnp.where(mine, values * spike, 0.0)
-        return sums.at[place + targets].add(values, mode="promise_in_bounds"), k + size
+        # A traced target that is none would else be one of the next lane.
+        is_target = (targets >= 0) & (targets < layout.targets)
+        values = jnp.where(mine, jnp.where(is_target, values * spike, jnp.nan), 0.0)
+        places = place + jnp.where(is_target, targets, 0)
+        return sums.at[places].add(values, mode="promise_in_bounds"), k + size
 
     return jax.lax.while_loop(lambda state: state[1] < end, chunk, (sums, start))[0]
 
 
-@ft.partial(_event_sums.defjvp, symbolic_zeros=True)
-def _event_sums_jvp(layouts, primals, tangents):
+def _event_sums_jvp(primals, tangents, *, layouts):
     """All synapses count here, those of silent sources too."""
-    spikes, weights, tables = primals
-    spikes_dot, weights_dot, _ = tangents
-    sums = _event_sums(layouts, spikes, weights, tables)
-    sums_dot = [jnp.zeros_like(s) for s in sums]
-    for i, (layout, w, w_dot, table) in enumerate(
-        zip(layouts, weights, weights_dot, tables, strict=True)
-    ):
-        source = _source_of_synapse(table.indptr, table.indices.shape[0])
-        for x, v in ((spikes, w_dot), (spikes_dot, w)):
-            if isinstance(x, SymbolicZero) or isinstance(v, SymbolicZero):
+    spikes, *tables = primals
+    spikes_dot, *tables_dot = tangents
+    sums = event_sums_p.bind(*primals, layouts=layouts)
+    lanes = lanes_of(*primals)
+    sums_dot: list[Any] = [ad.Zero(jax.typeof(s).to_tangent_aval()) for s in sums]
+    rows = zip(layouts, _by_table(tables), tables_dot[0::3], strict=True)
+    for i, (layout, (weights, indptr, indices), weights_dot) in enumerate(rows):
+        for x, w in ((spikes, weights_dot), (spikes_dot, weights)):
+            if isinstance(x, ad.Zero) or isinstance(w, ad.Zero):
                 continue
-            x = jax.lax.dynamic_slice_in_dim(x, layout.first, layout.sources)
-            values = v * x[source]
-            sums_dot[i] += jnp.zeros_like(sums[i]).at[table.indices].add(values)
+            total = _whole_sums(layout, lanes, x, w, indptr, indices)
+            sums_dot[i] = ad.add_tangents(sums_dot[i], total)
     return sums, sums_dot
+
+
+def _whole_sums(layout, lanes: int, *arrays) -> Float[Array, "lanes targets"]:
+    """The weighted sums over all sources; one lane of an array serves all of them."""
+
+    def whole_sum(x, weights, indptr, indices):
+        x = jax.lax.dynamic_slice_in_dim(x, layout.first, layout.sources)
+        values = weights * x[_source_of_synapse(indptr, indices.shape[0])]
+        return jnp.zeros(layout.targets, values.dtype).at[indices].add(values)
+
+    axes = tuple(0 if x.shape[0] == lanes else None for x in arrays)
+    arrays = [x if axis == 0 else x[0] for x, axis in zip(arrays, axes, strict=True)]
+    if all(axis is None for axis in axes):
+        return jnp.broadcast_to(whole_sum(*arrays), (lanes, layout.targets))
+    return jax.vmap(whole_sum, axes)(*arrays)
+
+
+ad.primitive_jvps[event_sums_p] = _event_sums_jvp

@@ -244,7 +244,7 @@ class Each(AbstractInput):
 
 
 def _is_input(x) -> bool:
-    return isinstance(x, AbstractInput | list)
+    return isinstance(x, AbstractInput | list) or callable(x)
 
 
 def _varies(x) -> bool:

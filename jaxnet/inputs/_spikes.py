@@ -185,11 +185,15 @@ class SpikeTrain(AbstractInput):
         is_spike = jnp.isfinite(self.times)
         step = grid.step_of_spike(jnp.where(is_spike, self.times, grid.t0))
         step = jnp.where(is_spike & (step >= 0), step, grid.steps)
-        counts = jnp.zeros((grid.steps, self.size), jnp.int16)
-        return counts.at[step, self.indices].add(1, mode="drop")
+        counts = jnp.zeros((grid.steps, self.size), jnp.int32)
+        counts = counts.at[step, self.indices].add(1, mode="drop")
+        inside = (self.indices >= 0) & (self.indices < self.size)
+        return counts, jnp.all(inside | ~is_spike)
 
     def advance(self, carry, grid, step):
         return carry
 
     def on_grid(self, carry, grid, step, fraction):
-        return carry[step].astype(float)
+        counts, is_good = carry
+        # A traced index of no unit has no spike to give.
+        return jnp.where(is_good, counts[step].astype(float), jnp.nan)

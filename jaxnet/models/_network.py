@@ -152,6 +152,11 @@ class Network(AbstractHybridSystem):
         )
 
     def vector_field(self, t, y, u):
+        if not isinstance(y, NetworkState):
+            raise ValueError(
+                f"the state of a `Network` is a `NetworkState`, not {type(y).__name__}; "
+                "make it by `network.initial_state`"
+            )
         inputs = self._inputs(u)
         return NetworkState(
             {
@@ -171,6 +176,12 @@ class Network(AbstractHybridSystem):
 
         def of_population(name: str):
             p = self.populations[name]
+            if any(jnp.shape(x) != (p.size,) for x in jax.tree.leaves(y.neurons[name])):
+                raise ValueError(
+                    f"The state of the population {name!r} must have the shape "
+                    f"({p.size},), but it is {jax.tree.map(jnp.shape, y.neurons[name])}. "
+                    "Make it by `network.initial_state`."
+                )
             guard = p.neuron.guard(t, y.neurons[name], inputs.get(name))
             return jnp.broadcast_to(guard, (p.size,))
 

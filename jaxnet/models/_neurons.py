@@ -151,7 +151,9 @@ class LIF(AbstractVoltageNeuron):
     hold_voltage: bool = eqx.field(static=True, default=True)
 
     def rates(self, t, y, u):
-        return plus_current(self.resting_potential - y, self.resistance, u) / self.tau
+        # Times 1 / tau, since XLA would divide anew for every neuron.
+        drive = plus_current(self.resting_potential - y, self.resistance, u)
+        return drive * (1 / self.tau)
 
     def guard(self, t, y, u):
         return y - self.threshold

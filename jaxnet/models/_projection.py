@@ -4,6 +4,8 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
+from .._result import is_concrete
+from .._time_grid import concrete_delay
 from ..couplings import AbstractCoupling
 from ._neurons import AbstractNeuron, require_one_a_unit
 from ._synapses import AbstractSynapse, VoltageJump
@@ -34,19 +36,17 @@ class Population(eqx.Module):
         require_one_a_unit(self.neuron, (self.size,))
 
 
-def _split_delay(delay) -> tuple[float, ...]:
-    delays = np.asarray(delay, float)
-    if not (np.isfinite(delays).all() and (delays >= 0).all()):
-        raise ValueError(
-            f"`delay` must be finite and not negative, but it is {delay}. Pass it in ms."
-        )
-    distinct = np.unique(delays)
+def _distinct_delays(delay) -> tuple[float, ...]:
+    if not is_concrete(delay):
+        concrete_delay(delay)
+    distinct = [concrete_delay(d) for d in np.unique(np.asarray(delay, float))]
     if len(distinct) > _MOST_DELAYS:
         raise ValueError(
             f"`delay` has {len(distinct)} distinct values. Round them to the steps in "
             "which they are simulated: `dt * np.round(delay / dt)`."
         )
-    return tuple(distinct.tolist())
+    # Without synapses there is no delay, but the projection is there.
+    return tuple(distinct) or (0.0,)
 
 
 class Projection(eqx.Module):
@@ -83,7 +83,7 @@ class Projection(eqx.Module):
     ):
         self.source, self.target = source, target
         self.synapse = VoltageJump() if synapse is None else synapse
-        self.delays = _split_delay(delay)
+        self.delays = _distinct_delays(delay)
         is_one = np.ndim(delay) == 0
         self.parts = (
             (coupling,) if is_one else coupling.split(np.asarray(delay, float), self.delays)
