@@ -3,6 +3,7 @@
 import functools as ft
 import itertools
 import math
+import os
 
 import jax
 import jax.numpy as jnp
@@ -89,6 +90,8 @@ def over_all_cores(x: np.ndarray) -> jax.Array:
 
 
 def main() -> list[Ratio]:
+    # One device a core, so that a batch can be sharded over the machine.
+    jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
     one_core = (jnp.asarray(W), jnp.asarray(U))
     all_cores = (over_all_cores(W), over_all_cores(U))
     first = seconds(search, *all_cores, FEW_STEPS)

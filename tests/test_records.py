@@ -2,9 +2,6 @@
 
 import functools
 import itertools
-import os
-import subprocess
-import sys
 
 import equinox as eqx
 import jax
@@ -277,14 +274,14 @@ def masks_of(size):
     return np.stack([*random, *alone, np.zeros(size, bool), np.ones(size, bool)])
 
 
-@pytest.mark.parametrize("size", range(1, 9))
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 8])
 def test_every_set_of_a_few_units_is_visited(size):
     numbers = np.arange(2**size)
     assert_visits_are_right((numbers[:, None] >> np.arange(size)) % 2 == 1)
 
 
 # In words of four or of eight bytes, and words of words.
-SIZES = [*range(9, 18), 31, 32, 33, 63, 64, 65, 66, 100, 127, 128, 129, 130]
+SIZES = [9, 15, 16, 17, 31, 33, 63, 64, 65, 100, 127, 128, 129, 130]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -297,7 +294,7 @@ def test_the_true_units_of_many_are_visited_once_and_in_order(size):
     assert_visits_are_right(masks_of(size) if size < 5000 else masks_of(size)[:2])
 
 
-@pytest.mark.parametrize("size", [1, 3, 4, 5, 15, 16, 17, 65, 130, 4097])
+@pytest.mark.parametrize("size", [1, 4, 5, 16, 17, 65, 130, 4097])
 def test_in_single_precision_the_words_are_shorter_and_the_visits_are_the_same(size):
     with jax.enable_x64(False):
         assert_visits_are_right(masks_of(size))
@@ -308,32 +305,14 @@ def test_no_unit_at_all_is_no_visit():
     assert float(log) == 0.0
 
 
-SINGLE_PRECISION = """
-import sys
-sys.path.insert(0, "tests")
-import jax
-import jax.numpy as jnp
-import numpy as np
-import test_records as here
-import jaxnet as jn
-
-assert jnp.result_type(float) == jnp.float32
-fired = here.told(0.3)
-times, raster, counts = (here.run(fired, record) for record in here.RECORDS.values())
-here.assert_times_are(times.spikes, fired)
-np.testing.assert_array_equal(raster.spikes.unpack(), fired)
-np.testing.assert_array_equal(counts.spikes.count, fired.sum(axis=0))
-assert times.spikes.time.dtype == jnp.float32
-spikes = jax.vmap(lambda f: here.run(f, jn.RecordTimes(50)))(here.BATCH).spikes
-for i, fired in enumerate(here.BATCH):
-    here.assert_times_are(jax.tree.map(lambda x: x[i], spikes), fired)
-"""
-
-
-def test_a_program_in_single_precision_records_the_same_spikes():
-    command = [sys.executable, "-W", "error", "-c", SINGLE_PRECISION]
-    environment = os.environ | {"JAX_ENABLE_X64": "0"}
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+def test_in_single_precision_the_records_are_the_same():
+    with jax.enable_x64(False):
+        fired = told(0.3)
+        times, raster, counts = (run(fired, record) for record in RECORDS.values())
+        assert times.spikes.time.dtype == jnp.float32
+        assert_times_are(times.spikes, fired)
+        np.testing.assert_array_equal(raster.spikes.unpack(), fired)
+        np.testing.assert_array_equal(counts.spikes.count, fired.sum(axis=0))
+        together = jax.jit(jax.vmap(lambda fired: run(fired, jn.RecordTimes(50))))(BATCH)
+        for i, fired in enumerate(BATCH):
+            assert_times_are(jax.tree.map(lambda x: x[i], together.spikes), fired)  # noqa: B023
