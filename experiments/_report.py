@@ -54,7 +54,7 @@ def agrees(
         statement,
         f"{expected:.{digits}f} ± {expected_error:.{digits}f}",
         f"{got:.{digits}f} ± {got_error:.{digits}f}",
-        abs(got - expected) <= 3 * math.hypot(expected_error, got_error),
+        bool(abs(got - expected) <= 3 * math.hypot(expected_error, got_error)),
     )
 
 
