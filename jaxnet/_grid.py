@@ -101,7 +101,9 @@ class Grid(AbstractMethod):
     def delay_steps(self, delay: float) -> int:
         """The steps that a delay (ms) takes: the nearest whole number, halves up.
 
-        A spike with a delay of zero arrives in the step in which it is fired.
+        It is ``floor(delay / dt + 0.5)`` in floating point, as in Brian2: 0.15 ms are one
+        step of 0.1 ms, since 0.15 / 0.1 is a little less than 1.5. A spike with a delay of
+        zero arrives in the step in which it is fired.
 
         ```pycon
         >>> import jaxnet as jn

@@ -4,6 +4,7 @@ import functools
 import math
 from pathlib import Path
 
+import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -935,27 +936,25 @@ def end_of(x, method=EXACT):
     return jnp.concatenate([neurons["e"][-1], neurons["i"][-1]]), solution.spikes
 
 
-def all_of(x, direction, weights):
-    """The end, the spikes, and the derivatives along and across."""
-    end, forward, spikes = jax.jvp(end_of, (x,), (direction,), has_aux=True)
-    return end, spikes, forward, jax.vjp(end_of, x, has_aux=True)[1](weights)[0]
-
-
 @pytest.fixture(scope="module")
 def derivatives():
-    """A batch: the point itself, a step up, and a step down for each of its numbers."""
-    rng = np.random.default_rng(2)
-    direction, weights = rng.normal(size=len(POINT)), rng.normal(size=3)
+    """In a batch, the point itself, and a step up and a step down for each number."""
+    weights = np.random.default_rng(2).normal(size=3)
+
+    def backward(x):
+        end, pull, spikes = jax.vjp(end_of, x, has_aux=True)
+        return end, spikes, pull(weights)[0]
+
     steps = DIFFERENCE * np.eye(len(POINT))
     points = np.concatenate([POINT[None], POINT + steps, POINT - steps])
-    batch = jax.jit(jax.vmap(all_of, (0, None, None)))(points, direction, weights)
-    return direction, weights, *batch
+    ends, spikes, gradients = jax.jit(jax.vmap(backward))(points)
+    up, down = np.split(np.asarray(ends)[1:], 2)
+    return ends, spikes, weights, gradients, ((up - down) / (2 * DIFFERENCE)).T
 
 
 def test_derivatives_at_fixed_spikes_equal_central_differences(derivatives):
-    direction, weights, ends, spikes, forward, backward = derivatives
-    up, down = np.split(np.asarray(ends)[1:], 2)
-    jacobian = ((up - down) / (2 * DIFFERENCE)).T
+    """Reverse mode in a batch, forward mode without one."""
+    ends, spikes, weights, gradients, jacobian = derivatives
     valid = np.asarray(spikes.valid)[0]
     counts = np.bincount(np.asarray(spikes.index)[0, valid], minlength=5)
     assert counts.min() >= 2
@@ -964,16 +963,14 @@ def test_derivatives_at_fixed_spikes_equal_central_differences(derivatives):
     # Every number matters.
     assert np.abs(jacobian).max(axis=0).min() > 1e-3
     scale = np.abs(jacobian).max()
-    np.testing.assert_allclose(forward[0], jacobian @ direction, rtol=0, atol=1e-7 * scale)
-    np.testing.assert_allclose(backward[0], weights @ jacobian, rtol=0, atol=1e-7 * scale)
+    np.testing.assert_allclose(gradients[0], weights @ jacobian, rtol=0, atol=1e-7 * scale)
 
-
-def test_a_batch_of_derivatives_gives_what_each_gives_alone(derivatives):
-    direction, weights, ends, _, forward, backward = derivatives
-    alone = jax.jit(all_of)(POINT, direction, weights)
-    np.testing.assert_allclose(ends[0], alone[0], rtol=1e-12)
-    np.testing.assert_allclose(forward[0], alone[2], rtol=1e-10)
-    np.testing.assert_allclose(backward[0], alone[3], rtol=1e-10, atol=1e-12)
+    direction = np.random.default_rng(3).normal(size=len(POINT))
+    forward = jax.jit(lambda x, v: jax.jvp(end_of, (x,), (v,), has_aux=True))
+    end, slope, alone = forward(POINT, direction)
+    np.testing.assert_allclose(slope, jacobian @ direction, rtol=0, atol=1e-7 * scale)
+    np.testing.assert_allclose(end, ends[0], rtol=1e-12)
+    np.testing.assert_array_equal(alone.time, spikes.time[0])
 
 
 # A surrogate.
@@ -1131,7 +1128,7 @@ BAD = {
     ),
     "an input of no population": (
         lambda: run_two(u={"c": 1.0}),
-        r"`u`.*dictionary with the inputs of some of its populations, \['a', 'b'\]",
+        r"`u` names \['c'\], but the populations of the `Network` are \['a', 'b'\]",
     ),
     "an input that is no dictionary": (
         lambda: run_two(u=1.0),
@@ -1179,3 +1176,31 @@ def test_a_network_with_many_delays_can_be_made_in_a_trace(kind):
 
     weights = jnp.array([[0.5, 0.25]])
     assert float(jax.jit(total)(weights)) == 0.75
+
+
+def test_a_projection_without_synapses_may_have_a_delay_a_synapse():
+    table = jn.couplings.Sparse.from_pairs([], [], 1.0, shape=(2, 2))
+    projection = models.Projection("e", "e", table, delay=np.zeros(0))
+    network = models.Network({"e": models.Population(models.LIF(), 2)}, {"p": projection})
+    alone = models.Network({"e": models.Population(models.LIF(), 2)})
+    spikes = [
+        jn.simulate(n, n.initial_state(), t1=30.0, u={"e": 3.0}, method=jn.Grid(0.1)).spikes
+        for n in (network, alone)
+    ]
+    assert spikes[0].count == spikes[1].count > 0
+
+
+@pytest.mark.parametrize("solver", [diffrax.Euler(), diffrax.Heun(), jn.Exponential()])
+def test_what_reads_a_held_voltage_sees_it_held_within_the_step_too(solver):
+    """w decays from b alone, since v is held at the resting potential."""
+    neuron = models.AdaptiveExponentialLIF(refractory_period=20.0)
+    start = (jnp.array([25.0]), jnp.zeros(1))
+    method = jn.Grid(0.1, solver)
+    w = np.asarray(jn.simulate(neuron, start, t1=19.0, u=3000.0, method=method).ys[1][:, 0])
+    if isinstance(solver, diffrax.Euler):
+        decay = 1 - 0.1 / 144
+    elif isinstance(solver, diffrax.Heun):
+        decay = 1 - 0.1 / 144 + (0.1 / 144) ** 2 / 2
+    else:
+        decay = np.exp(-0.1 / 144)
+    assert np.allclose(w[1:], w[1] * decay ** np.arange(190), rtol=1e-12, atol=0)

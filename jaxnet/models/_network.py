@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree, Real
 
 from .._system import AbstractHybridSystem
-from .._types import State
+from .._types import InputValue, State
 from ..couplings import deliver
 from ._neurons import require_one_a_unit
 from ._projection import Population, Projection
@@ -44,6 +44,10 @@ class Network(AbstractHybridSystem):
 
     - `populations`: a [`jaxnet.models.Population`][] under each name.
     - `projections`: a [`jaxnet.models.Projection`][] under each name.
+
+    Dictionaries come back from JAX in the order of their keys: name the entries, as in
+    ``lambda n: n.projections["kick"].coupling.weight``, and don't count them. Each distinct
+    delay adds to the time of compilation.
 
     White noise on the voltages of population e alone is
     ``Noisy(network, NetworkState({"e": 0.1, "i": 0.0}, synapses=0.0))``; one number would
@@ -241,13 +245,19 @@ class Network(AbstractHybridSystem):
             after.synapses,
         )
 
-    def _inputs(self, u: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    def _inputs(self, u: InputValue) -> Mapping[str, Any]:
         if u is None:
             return {}
-        if not isinstance(u, Mapping) or set(u) - set(self.names):
+        if not isinstance(u, Mapping):
             raise ValueError(
-                "the input of a `Network` is a dictionary with the inputs of some of its "
-                f"populations, {list(self.names)}, not {u}"
+                "the input `u` of a `Network` is a dictionary with the inputs of some of "
+                f"its populations, {list(self.names)}, not {type(u).__name__}"
+            )
+        unknown = sorted(set(u) - set(self.names))
+        if unknown:
+            raise ValueError(
+                f"the input `u` names {unknown}, but the populations of the `Network` are "
+                f"{list(self.names)}"
             )
         return u
 
