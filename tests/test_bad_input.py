@@ -257,7 +257,7 @@ SIMULATED = {
     ),
     "noise of the wrong shape": (
         lambda: with_noise(GRID, diffusion=jnp.array([0.1, 0.2])),
-        "`diffusion` must have the structure of the state, and shapes that broadcast",
+        "`diffusion` must have the structure of the state",
     ),
     "a solver of ODEs for noise": (
         lambda: with_noise(jn.Adaptive()),
