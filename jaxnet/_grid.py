@@ -118,7 +118,7 @@ class Grid(AbstractMethod):
 
         A thousandth of a step short of a whole step counts as one. With n steps, a unit
         that fires in step k can fire again in step k + n, and what is held moves again
-        in that step: a period of no more than one step blocks and holds nothing.
+        in that step: a period of less than two steps blocks and holds nothing.
 
         ```pycon
         >>> import jaxnet as jn

@@ -85,8 +85,9 @@ class AbstractHybridSystem(AbstractSystem):
     def hold(self, before: State, after: State, refractory: Bool[Array, "*units"]) -> State:
         """The state after a flow or an arrival, given which units are refractory.
 
-        What a refractory period holds keeps its value from `before`. By default it holds
-        nothing: it only blocks spikes.
+        What a refractory period holds keeps its value from `before`, and nothing else is
+        done: the method also asks for the rates of a flow, with zeros for `before`. By
+        default it holds nothing, and the period only blocks spikes.
         """
         return after
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Real
+from jaxtyping import Array, ArrayLike, Float, Real
 
 from .._parameters import Parameter, parameter, Parametric, ScalarParameter
 
@@ -22,8 +22,9 @@ class AbstractCoupling(Parametric):
     def shape(self) -> tuple[int, int]:
         """The numbers of targets and of sources."""
 
-    def mv(self, x: Real[Array, " sources"]) -> Real[Array, " targets"]:
+    def mv(self, x: Real[ArrayLike, " sources"]) -> Real[Array, " targets"]:
         """The input of every target: the weighted sum over its sources."""
+        x = jnp.asarray(x)
         if jnp.shape(x) != self.shape[1:]:
             raise ValueError(
                 f"`x` must be the activity of {self.shape[1]} sources, but its shape is "

@@ -331,6 +331,8 @@ def _event_sums_jvp(primals, tangents, *, layouts):
 def _whole_sums(layout, lanes: int, *arrays) -> Float[Array, "lanes targets"]:
     """The weighted sums over all sources; one lane of an array serves all of them."""
 
+    # What is gathered is gathered again on the way back, and not kept for each step.
+    @jax.checkpoint
     def whole_sum(x, weights, indptr, indices):
         x = jax.lax.dynamic_slice_in_dim(x, layout.first, layout.sources)
         values = weights * x[_source_of_synapse(indptr, indices.shape[0])]

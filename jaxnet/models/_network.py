@@ -51,7 +51,7 @@ class Network(AbstractHybridSystem):
 
     White noise on the voltages of population e alone is
     ``Noisy(network, NetworkState({"e": 0.1, "i": 0.0}, synapses=0.0))``; one number would
-    be the strength for the synapses too.
+    be the strength for the synapses, and for the spikes that wait in a source, too.
 
     ```pycon
     >>> import jaxnet as jn

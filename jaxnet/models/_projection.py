@@ -1,8 +1,10 @@
 """What a network is made of: populations of neurons, and projections between them."""
 
+from collections.abc import Sequence
+
 import equinox as eqx
 import numpy as np
-from jaxtyping import ArrayLike, Float
+from jaxtyping import ArrayLike, Real
 
 from .._result import is_concrete
 from .._time_grid import concrete_delay
@@ -79,7 +81,7 @@ class Projection(eqx.Module):
         coupling: AbstractCoupling,
         synapse: AbstractSynapse | None = None,
         *,
-        delay: Float[ArrayLike, "..."] = 0.0,
+        delay: Sequence[float] | Real[ArrayLike, "..."] = 0.0,
     ):
         self.source, self.target = source, target
         self.synapse = VoltageJump() if synapse is None else synapse
