@@ -164,22 +164,22 @@ def by_bare_loop(cuba: Cuba):
             def record(log, j):
                 steps, units, count = log
                 steps = steps.at[count].set(k, mode="drop")
-                return steps, units.at[count].set(j.astype(int), mode="drop"), count + 1
+                return steps, units.at[count].set(j, mode="drop"), count + 1
 
             ge, gi = for_each(fired, deliver, (ge, gi))
             log = for_each(fired, record, log)
             v = jnp.where(fired, RESET, v)
             return (v, ge, gi, jnp.where(fired, k, last), log), None
 
-        empty = jnp.zeros(MAX_SPIKES, int)
+        empty = jnp.zeros(MAX_SPIKES, jnp.int32)
         start = (
             v0,
             jnp.zeros(n),
             jnp.zeros(n),
-            jnp.full(n, -(10**6)),
-            (empty, empty, jnp.zeros((), int)),
+            jnp.full(n, -(10**6), jnp.int32),
+            (empty, empty, jnp.zeros((), jnp.int32)),
         )
-        return jax.lax.scan(step, start, jnp.arange(round(T1 / DT)))[0][-1]
+        return jax.lax.scan(step, start, jnp.arange(round(T1 / DT), dtype=jnp.int32))[0][-1]
 
     tables = [(c.indptr, c.indices) for c in (cuba.excitatory, cuba.inhibitory)]
     return run, (*tables, cuba.v0)
