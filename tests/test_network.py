@@ -851,3 +851,40 @@ def test_what_reads_a_held_voltage_sees_it_held_within_the_step_too(solver):
     else:
         decay = np.exp(-0.1 / 144)
     assert np.allclose(w[1:], w[1] * decay ** np.arange(190), rtol=1e-12, atol=0)
+
+
+KINDS = {
+    "a matrix for a coupling": (
+        lambda: models.Projection("e", "e", jnp.ones((3, 3))),
+        "`coupling` must be a coupling such as `Dense",
+    ),
+    "a class for a synapse": (
+        lambda: models.Projection(
+            "e", "e", couplings.OneToOne(1.0, size=3), models.ExponentialSynapse
+        ),
+        "`synapse` must be a model such as",
+    ),
+    "a class for a neuron": (
+        lambda: models.Population(models.LIF, 3),
+        "`neuron` must be a model such as",
+    ),
+    "a neuron for a population": (
+        lambda: models.Network({"e": models.LIF()}),
+        r"`populations\['e'\]` must be a `Population",
+    ),
+    "a coupling for a projection": (
+        lambda: models.Network(
+            {"e": models.Population(models.LIF(), 3)},
+            {"p": couplings.OneToOne(1.0, size=3)},
+        ),
+        r"`projections\['p'\]` must be a `Projection",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", KINDS)
+@pytest.mark.usefixtures("unchecked_shapes")
+def test_a_part_of_the_wrong_kind_is_named_with_its_remedy(case):
+    make, message = KINDS[case]
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -13,7 +13,7 @@ from .._system import AbstractHybridSystem
 from .._types import InputValue, State
 from ..couplings import deliver
 from ._neurons import require_one_a_unit
-from ._projection import Population, Projection
+from ._projection import Population, Projection, require_kind
 from ._spike_source import SpikeSource
 
 
@@ -94,7 +94,12 @@ class Network(AbstractHybridSystem):
     def __check_init__(self):
         if not self.populations:
             raise ValueError("`populations` is empty: a network needs at least one.")
+        for name, population in self.populations.items():
+            example = "a `Population(neuron, size)`"
+            require_kind(population, Population, f"populations[{name!r}]", example)
         for name, projection in self.projections.items():
+            example = "a `Projection(source, target, coupling)`"
+            require_kind(projection, Projection, f"projections[{name!r}]", example)
             for end, key in (("source", projection.source), ("target", projection.target)):
                 if key not in self.populations:
                     raise ValueError(

@@ -17,6 +17,12 @@ from ._synapses import AbstractSynapse, VoltageJump
 _MOST_DELAYS = 500
 
 
+def require_kind(thing: object, kind: type, name: str, example: str) -> None:
+    """Raise unless an argument is of its kind."""
+    if not isinstance(thing, kind):
+        raise ValueError(f"`{name}` must be {example}, but it is {thing!r}.")
+
+
 class Population(eqx.Module):
     """So many neurons of one kind.
 
@@ -30,6 +36,9 @@ class Population(eqx.Module):
     size: int = eqx.field(static=True)
 
     def __check_init__(self):
+        require_kind(
+            self.neuron, AbstractNeuron, "neuron", "a model such as `jaxnet.models.LIF()`"
+        )
         if self.size < 1:
             raise ValueError(
                 f"`size` of `Population` must be positive, but it is {self.size}. Leave "
@@ -83,8 +92,14 @@ class Projection(eqx.Module):
         *,
         delay: Sequence[float] | Real[ArrayLike, "..."] = 0.0,
     ):
+        require_kind(
+            coupling, AbstractCoupling, "coupling", "a coupling such as `Dense(weights)`"
+        )
         self.source, self.target = source, target
         self.synapse = VoltageJump() if synapse is None else synapse
+        require_kind(
+            self.synapse, AbstractSynapse, "synapse", "a model such as `VoltageJump()`"
+        )
         self.delays = _distinct_delays(delay)
         is_one = np.ndim(delay) == 0
         self.parts = (
