@@ -8,3 +8,8 @@ from ._base import (
     OneToOne as OneToOne,
 )
 from ._sparse import deliver as deliver, Sparse as Sparse
+from ._torus import (
+    AbstractTorusCoupling as AbstractTorusCoupling,
+    TorusGaussian as TorusGaussian,
+    TorusKernel as TorusKernel,
+)
