@@ -10,6 +10,7 @@ from ._base import (
     is_constant as is_constant,
     Sum as Sum,
 )
+from ._during import During as During
 from ._ornstein_uhlenbeck import (
     AbstractOrnsteinUhlenbeck as AbstractOrnsteinUhlenbeck,
     EulerOrnsteinUhlenbeck as EulerOrnsteinUhlenbeck,
@@ -17,6 +18,7 @@ from ._ornstein_uhlenbeck import (
 )
 from ._sampled import Sampled as Sampled
 from ._spikes import Poisson as Poisson, SpikeTrain as SpikeTrain
+from ._uniform import UniformNoise as UniformNoise
 from ._waveforms import (
     Pulse as Pulse,
     Ramp as Ramp,
