@@ -17,7 +17,7 @@ from ._record import AbstractRecord, RecordTimes
 from ._result import result_if, RESULTS, SUCCESS, worst
 from ._runge_kutta import SOLVERS, tableau_of
 from ._solution import Solution
-from ._step import Carry, prepare_flow, Step
+from ._step import Carry, number_of_units, prepare_flow, Step
 from ._time_grid import (
     concrete_float,
     time_grid,
@@ -49,6 +49,9 @@ class Grid(AbstractMethod):
         10,000), [`jaxnet.RecordRaster`][] or [`jaxnet.RecordCounts`][].
     - `surrogate`: the slope of a spike, one of `jaxnet.surrogate`; without one the
         derivative is that at fixed spikes.
+    - `checkpoint`: whether a reverse-mode derivative computes the steps once more instead
+        of keeping what it needs of each: so its memory grows with the square root of their
+        number, and it costs about one more run. Forward mode never keeps them.
     - `stamp_at_start`: whether the time of a spike is the start of its step, as Brian2
         has it, and not the end.
 
@@ -74,6 +77,7 @@ class Grid(AbstractMethod):
     solver: diffrax.AbstractSolver | Exponential = eqx.field(default_factory=diffrax.Euler)
     record: AbstractRecord = eqx.field(default_factory=RecordTimes, kw_only=True)
     surrogate: AbstractSurrogate | None = eqx.field(default=None, kw_only=True)
+    checkpoint: bool = eqx.field(static=True, default=False, kw_only=True)
     stamp_at_start: bool = eqx.field(static=True, default=False, kw_only=True)
 
     def __check_init__(self):
@@ -149,6 +153,8 @@ def _run(method: Grid, problem: Problem, grid: TimeGrid, what: "_WhatToSave") ->
     start = step.init(problem.y0, problem.key)
     flow, suits = prepare_flow(method.solver, step, start)
 
+    scan = _checkpointed_scan if method.checkpoint else jax.lax.scan
+
     def save(carry: Carry) -> PyTree:
         return what.fn(jnp.asarray(grid.time(carry.step), float), carry.y, None)
 
@@ -157,13 +163,13 @@ def _run(method: Grid, problem: Problem, grid: TimeGrid, what: "_WhatToSave") ->
         if steps == 1:
             carry, recorded = step(carry, flow)
             return carry, _row(recorded)
-        return jax.lax.scan(lambda c, _: step(c, flow), carry, length=steps)
+        return scan(lambda c, _: step(c, flow), carry, length=steps)
 
     def block(carry: Carry, _):
         carry, recorded = advance(carry, what.every)
         return carry, (save(carry), recorded)
 
-    carry, (saved, recorded) = jax.lax.scan(block, start, length=what.blocks)
+    carry, (saved, recorded) = scan(block, start, length=what.blocks)
     recorded = jtu.tree_map(lambda x: x.reshape(-1, *x.shape[2:]), recorded)
     end = carry
     if what.rest:
@@ -178,7 +184,7 @@ def _run(method: Grid, problem: Problem, grid: TimeGrid, what: "_WhatToSave") ->
     is_finite = all_finite((end.y, saved))
     spikes, record_result = None, SUCCESS
     if end.spiking is not None:
-        units = math.prod(step.units(start))
+        units = number_of_units(step.guard_shape(start))
         spikes, record_result = method.record.finish(
             end.spiking.record, recorded, grid, units
         )
@@ -193,6 +199,23 @@ def _run(method: Grid, problem: Problem, grid: TimeGrid, what: "_WhatToSave") ->
         ),
         stats={"num_steps": grid.steps},
     )
+
+
+def _checkpointed_scan(
+    step: Callable, carry: Carry, *, length: int
+) -> tuple[Carry, PyTree]:
+    """A scan in stretches, of which only the starts are kept for a way back."""
+    stretch = max(1, math.isqrt(length))
+    # Within a stretch a step is kept by its start alone: what its derivative needs is soon
+    # computed, since that of a coupling, being linear, does not need what it gives.
+    step = jax.checkpoint(step, prevent_cse=False)
+    advance = jax.checkpoint(
+        lambda c, _: jax.lax.scan(step, c, length=stretch), prevent_cse=False
+    )
+    carry, outputs = jax.lax.scan(advance, carry, length=length // stretch)
+    outputs = jtu.tree_map(lambda x: x.reshape(-1, *x.shape[2:]), outputs)
+    carry, rest = jax.lax.scan(step, carry, length=length % stretch)
+    return carry, _join(outputs, rest)
 
 
 class _WhatToSave(eqx.Module):

@@ -86,13 +86,13 @@ class RecordCounts(AbstractRecord):
     """Record how often each unit fired, as [`jaxnet.SpikeCounts`][]."""
 
     def init(self, units):
-        return jnp.zeros(units, int)
+        return jnp.zeros(units, jnp.int32)
 
     def add(self, carry, fired, step):
         return carry + fired, None
 
     def finish(self, carry, steps, grid, units):
-        return SpikeCounts(carry), SUCCESS
+        return SpikeCounts(carry.astype(int)), SUCCESS
 
 
 class _Log(eqx.Module):

@@ -17,7 +17,7 @@ from ._random import normal_like, require_key, split_key
 from ._record import AbstractRecord
 from ._runge_kutta import runge_kutta_step, tableau_of
 from ._system import AbstractHybridSystem, diffusion_at, Parts
-from ._time_grid import FOREVER, TimeGrid, whole_steps_of_delay, whole_steps_of_period
+from ._time_grid import FOREVER, TimeGrid, whole_steps_of_delay
 from ._types import InputValue, Key, State
 from .surrogate import AbstractSurrogate
 
@@ -44,12 +44,19 @@ class _Spiking(eqx.Module):
     """What is remembered of the spikes so far.
 
     `queue` has a row for each of the steps that the longest delay reaches back; `last` is
-    the step of the last spike of each unit.
+    the step of the last spike of each unit. Both have the structure of the guard.
     """
 
-    queue: Float[Array, "delay *units"]
-    last: Int[Array, "*units"] | None
+    queue: PyTree[Float[Array, "delay ..."]]
+    last: PyTree[Int[Array, "..."]] | None
     record: PyTree
+
+
+class _Refractory(eqx.Module):
+    """Which units are held now, and which cannot spike."""
+
+    held: PyTree[Bool[Array, "..."]]
+    blocked: PyTree[Bool[Array, "..."]]
 
 
 class Step(eqx.Module):
@@ -75,14 +82,14 @@ class Step(eqx.Module):
         )
         if not isinstance(self.parts.flow, AbstractHybridSystem):
             return carry
-        spiking = self._silence(self.parts.flow, self.units(carry))
+        spiking = self._silence(self.parts.flow, self.guard_shape(carry))
         return eqx.tree_at(lambda c: c.spiking, carry, spiking, is_leaf=lambda x: x is None)
 
-    def units(self, carry: Carry) -> tuple[int, ...]:
-        """The shape of the guard."""
+    def guard_shape(self, carry: Carry) -> PyTree[jax.ShapeDtypeStruct]:
+        """The structure and the shapes of the guard."""
         system: Any = self.parts.flow
         guard = lambda c: system.guard(*self._at_end(c, c.y))
-        return eqx.filter_eval_shape(guard, carry).shape
+        return eqx.filter_eval_shape(guard, carry)
 
     def __call__(self, carry: Carry, flow: Flow) -> tuple[Carry, PyTree]:
         """The next carry, and what is recorded of this step alone."""
@@ -92,15 +99,24 @@ class Step(eqx.Module):
             refractory = self._refractory(system, carry.step, spiking.last)
 
         def hold(before: State, after: State) -> State:
-            return after if refractory is None else system.hold(before, after, refractory)
+            if refractory is None:
+                return after
+            return system.hold(before, after, refractory.held)
 
-        still = jtu.tree_map(jnp.zeros_like, carry.y)
-        read = ft.partial(self.time_and_input, carry)
-        y = flow(read, carry.y, ft.partial(hold, still))
-        if carry.noise_key is not None:
-            y = jtu.tree_map(jnp.add, y, self._noise(carry, carry.noise_key))
-        if spiking is not None:
-            y = hold(carry.y, y)
+        def flowed() -> State:
+            still = jtu.tree_map(jnp.zeros_like, carry.y)
+            read = ft.partial(self.time_and_input, carry)
+            y = flow(read, carry.y, ft.partial(hold, still))
+            if carry.noise_key is not None:
+                y = jtu.tree_map(jnp.add, y, self._noise(carry, carry.noise_key))
+            return hold(carry.y, y)
+
+        if spiking is None:
+            y = flowed()
+        else:
+            # A branch that is always taken: XLA would else compute the flow anew for each
+            # use that is made of it.
+            y = jax.lax.cond(carry.step >= 0, flowed, lambda: carry.y)
             y, spiking, recorded = self._spike(carry, y, spiking, refractory)
         next_input = self.parts.input.advance(carry.input, self.grid, carry.step)
         return Carry(carry.step + 1, y, next_input, carry.noise_key, spiking), recorded
@@ -124,13 +140,14 @@ class Step(eqx.Module):
         normals = normal_like(carry.y, jax.random.fold_in(key, carry.step))
         return jtu.tree_map(lambda g, z: g * math.sqrt(self.grid.dt) * z, strength, normals)
 
-    def _silence(self, system: AbstractHybridSystem, units: tuple[int, ...]) -> _Spiking:
+    def _silence(self, system: AbstractHybridSystem, guard: PyTree) -> _Spiking:
         longest = max(jtu.tree_leaves(self._delay_steps(system)), default=0)
-        has_clock = system.refractory_periods() is not None
+        has_clock = system.refractory_steps(self.grid.dt) is not None
+        never = lambda g: jnp.full(g.shape, -FOREVER - 1, jnp.int32)
         return _Spiking(
-            queue=jnp.zeros((longest, *units)),
-            last=jnp.full(units, -FOREVER - 1, jnp.int32) if has_clock else None,
-            record=self.record.init(math.prod(units)),
+            queue=jtu.tree_map(lambda g: jnp.zeros((longest, *g.shape)), guard),
+            last=jtu.tree_map(never, guard) if has_clock else None,
+            record=self.record.init(number_of_units(guard)),
         )
 
     def _delay_steps(self, system: AbstractHybridSystem) -> PyTree[int]:
@@ -144,50 +161,82 @@ class Step(eqx.Module):
         system: Any = self.parts.flow
         t, _, u = self._at_end(carry, y)
         guard = system.guard(t, y, u)
-        fired = guard > 0 if refractory is None else (guard > 0) & ~refractory
+        fired = jtu.tree_map(lambda g: g > 0, guard)
+        if refractory is not None:
+            fired = jtu.tree_map(lambda f, b: f & ~b, fired, refractory.blocked)
         spikes = self._as_numbers(guard, fired, refractory)
         queue, arrivals = self._through_queue(system, spiking.queue, carry.step, spikes)
 
         received = system.receive(t, y, arrivals, u)
         if refractory is not None:
-            received = system.hold(y, received, refractory | fired)
+            held = jtu.tree_map(jnp.logical_or, refractory.held, fired)
+            received = system.hold(y, received, held)
         y = system.reset(t, received, spikes, u)
 
         last = spiking.last
         if last is not None:
-            last = jnp.where(fired, carry.step, last)
-        record, recorded = self.record.add(spiking.record, fired.ravel(), carry.step)
+            last = jtu.tree_map(lambda f, k: jnp.where(f, carry.step, k), fired, last)
+        record, recorded = self.record.add(spiking.record, _in_a_row(fired), carry.step)
         return y, _Spiking(queue, last, record), recorded
 
-    def _refractory(
-        self, system: AbstractHybridSystem, step, last
-    ) -> Bool[Array, "*units"] | None:
-        periods = system.refractory_periods()
-        if periods is None:
+    def _refractory(self, system: AbstractHybridSystem, step, last) -> "_Refractory | None":
+        steps = system.refractory_steps(self.grid.dt)
+        if steps is None:
             return None
-        return step - last < whole_steps_of_period(periods, self.grid.dt)
 
-    def _as_numbers(self, guard, fired, refractory) -> Float[Array, "*units"]:
+        def within(count):
+            count = jax.tree.broadcast(count, last)
+            return jtu.tree_map(lambda k, n: step - k < n, last, count)
+
+        return _Refractory(held=within(steps.held), blocked=within(steps.blocked))
+
+    def _as_numbers(
+        self, guard, fired, refractory: "_Refractory | None"
+    ) -> PyTree[Float[Array, "..."]]:
         """1 where a unit fired, 0 elsewhere; with a slope, if a surrogate is given."""
         if self.surrogate is None:
-            return fired.astype(float)
-        spikes = self.surrogate(guard)
-        return spikes if refractory is None else jnp.where(refractory, 0.0, spikes)
+            return jtu.tree_map(lambda f: f.astype(float), fired)
+        spikes = jtu.tree_map(self.surrogate, guard)
+        if refractory is None:
+            return spikes
+        return jtu.tree_map(
+            lambda s, blocked: jnp.where(blocked, 0.0, s), spikes, refractory.blocked
+        )
 
     def _through_queue(self, system: AbstractHybridSystem, queue, step, spikes):
         """Put the spikes of this step into the queue, and take out what arrives."""
-        longest = queue.shape[0]
+        delays = self._delay_steps(system)
+        longest = max(jtu.tree_leaves(delays), default=0)
 
         def after(delay: int):
             if delay == 0:
                 return spikes
-            return queue.at[(step - delay) % longest].get(mode="promise_in_bounds")
+            row = (step - delay) % longest
+            return jtu.tree_map(lambda q: q.at[row].get(mode="promise_in_bounds"), queue)
 
-        arrivals = jtu.tree_map(after, self._delay_steps(system))
+        arrivals = jtu.tree_map(after, delays)
         if longest:
             # The row that was written `longest` steps ago has just been read.
-            queue = queue.at[step % longest].set(spikes)
+            queue = jtu.tree_map(lambda q, s: q.at[step % longest].set(s), queue, spikes)
         return queue, arrivals
+
+
+def number_of_units(guard: PyTree) -> int:
+    """The number of all units."""
+    return sum(math.prod(g.shape) for g in jtu.tree_leaves(guard))
+
+
+def _in_a_row(fired: PyTree[Bool[Array, "..."]]) -> Bool[Array, " units"]:
+    """All units in a row."""
+    parts = [f.ravel() for f in jtu.tree_leaves(fired)]
+    row, first = jnp.zeros(sum(f.size for f in parts), bool), 0
+    if len(parts) == 1:
+        return parts[0]
+    # Not `concatenate`: XLA would decide anew for each unit where it comes from.
+    for part in parts:
+        row = row.at[first : first + part.size].set(part)
+        first += part.size
+    return row
 
 
 def prepare_flow(

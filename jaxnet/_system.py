@@ -8,9 +8,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
-from jaxtyping import Array, Bool, PyTree, Real
+from jaxtyping import Array, Bool, Int, PyTree, Real
 
 from ._parameters import Parameter, Parametric
+from ._time_grid import whole_steps_of_period
 from ._tree import as_float_array
 from ._types import InputValue, State
 from .inputs import AbstractInput, as_input, Constant
@@ -37,6 +38,21 @@ class AbstractSystem(Parametric):
         """
 
 
+class RefractorySteps(eqx.Module):
+    """How many steps of a grid a spike keeps its unit refractory, its own step included.
+
+    Each is one number, or has the structure of the guard.
+
+    **Attributes:**
+
+    - `held`: the steps in which what a refractory period holds does not move.
+    - `blocked`: the steps in which no second spike is fired.
+    """
+
+    held: PyTree[Int[Array, "..."]]
+    blocked: PyTree[Int[Array, "..."]]
+
+
 class AbstractHybridSystem(AbstractSystem):
     """A system that also jumps: a flow between spikes, and what a spike does.
 
@@ -45,26 +61,37 @@ class AbstractHybridSystem(AbstractSystem):
     """
 
     @abc.abstractmethod
-    def guard(self, t: Real[Array, ""], y: State, u: InputValue) -> Real[Array, "*units"]:
-        """A unit spikes when its entry is positive, unless it is refractory."""
+    def guard(
+        self, t: Real[Array, ""], y: State, u: InputValue
+    ) -> PyTree[Real[Array, "..."]]:
+        """A unit spikes when its entry is positive, unless it is refractory.
+
+        One array, or a tree of them: what is given to or asked of units below has the
+        structure and the shapes of the guard. A record numbers the units in the order of
+        its leaves.
+        """
 
     @abc.abstractmethod
     def receive(
         self,
         t: Real[Array, ""],
         y: State,
-        arrivals: PyTree[Real[Array, "*units"]],
+        arrivals: PyTree,
         u: InputValue,
     ) -> State:
         """The state after spikes have reached their targets; smooth in `arrivals`.
 
-        `arrivals` has the structure of `delays()`: for each delay, 1 where a spike that
-        its source fired this long ago arrives now, 0 elsewhere.
+        `arrivals` has the structure of `delays()`, and for each delay that of the guard: 1
+        where a spike that its source fired this long ago arrives now, 0 elsewhere.
         """
 
     @abc.abstractmethod
     def reset(
-        self, t: Real[Array, ""], y: State, spikes: Real[Array, "*units"], u: InputValue
+        self,
+        t: Real[Array, ""],
+        y: State,
+        spikes: PyTree[Real[Array, "..."]],
+        u: InputValue,
     ) -> State:
         """The state after the reset of the units that fired; smooth in `spikes`.
 
@@ -75,14 +102,24 @@ class AbstractHybridSystem(AbstractSystem):
         """The delays (ms) after which spikes are received: one, or a tree of them."""
         return 0.0
 
-    def refractory_periods(self) -> Parameter | None:
+    def refractory_periods(self) -> PyTree[Parameter] | None:
         """How long a unit can't spike again (ms), one number or one a unit.
 
         `None` where no unit is ever refractory, which saves the clock.
         """
         return None
 
-    def hold(self, before: State, after: State, refractory: Bool[Array, "*units"]) -> State:
+    def refractory_steps(self, dt: float) -> RefractorySteps | None:
+        """What a grid of step `dt` (ms) makes of the refractory periods."""
+        periods = self.refractory_periods()
+        if periods is None:
+            return None
+        steps = jtu.tree_map(lambda p: whole_steps_of_period(p, dt), periods)
+        return RefractorySteps(held=steps, blocked=steps)
+
+    def hold(
+        self, before: State, after: State, refractory: PyTree[Bool[Array, "..."]]
+    ) -> State:
         """The state after a flow or an arrival, given which units are refractory.
 
         What a refractory period holds keeps its value from `before`, and nothing else is

@@ -54,6 +54,20 @@ def whole_steps_of_period(period: Real[ArrayLike, "..."], dt: float) -> Int[Arra
     return jnp.clip(steps, 0, FOREVER).astype(jnp.int32)
 
 
+def whole_steps_of_closed_period(
+    period: Real[ArrayLike, "..."], dt: float
+) -> tuple[Int[Array, "..."], Int[Array, "..."]]:
+    """The steps that are less than a period away, and those that are at most that.
+
+    A thousandth of a step is no difference.
+    """
+    ratio = jnp.asarray(period) / dt
+    less = jnp.ceil(ratio - _PERIOD_SLACK)
+    at_most = jnp.floor(ratio + _PERIOD_SLACK) + 1
+    as_steps = lambda x: jnp.clip(x, 0, FOREVER).astype(jnp.int32)
+    return as_steps(less), as_steps(at_most)
+
+
 def concrete_float(x: RealScalarLike, name: str, remedy: str) -> float:
     """A Python float, or a `ValueError` where the value is traced."""
     if not is_concrete(x):
