@@ -12,6 +12,19 @@ from ._intervals import (
     interspike_intervals as interspike_intervals,
     InterspikeIntervals as InterspikeIntervals,
 )
+from ._motion import (
+    coherence_null as coherence_null,
+    direction_coherence as direction_coherence,
+    motion_summary as motion_summary,
+    MotionSummary as MotionSummary,
+    Tracks as Tracks,
+    tracks as tracks,
+)
+from ._patterns import (
+    Patterns as Patterns,
+    patterns as patterns,
+    spiked_within as spiked_within,
+)
 from ._spectrum import (
     band_power as band_power,
     peak_frequency as peak_frequency,
