@@ -15,6 +15,11 @@ from . import (
     transfer as transfer,
 )
 from ._adaptive import Adaptive as Adaptive
+from ._dispersion import (
+    dispersion_relation as dispersion_relation,
+    DispersionRelation as DispersionRelation,
+    PlaneWaves as PlaneWaves,
+)
 from ._exponential import Exponential as Exponential
 from ._fixed_points import (
     fixed_points as fixed_points,

@@ -52,6 +52,11 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "More fixed points were found than `max_points`; those that come first in "
         "order are kept. Raise `max_points`."
     )
+    not_homogeneous = (
+        "The linearisation changes from place to place, so that plane waves are not its "
+        "modes. All results are NaN. Give the same values at every place for the state, "
+        "the input and the parameters; or take `jaxnet.eigenvalues`."
+    )
     spike_buffer_full = (
         "More spikes were fired than `max_spikes`; the first ones are kept, and "
         "`count` has the true number. Raise `max_spikes` of `RecordTimes`, or take "

@@ -20,6 +20,8 @@ from ._rate import (
     RatePopulation as RatePopulation,
     WilsonCowan as WilsonCowan,
 )
+from ._rate_sheet import RateSheet as RateSheet, RateSheetState as RateSheetState
+from ._sheet import SheetState as SheetState, SpikingSheet as SpikingSheet
 from ._spike_source import SpikeSource as SpikeSource
 from ._synapses import (
     AbstractSynapse as AbstractSynapse,
