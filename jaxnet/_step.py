@@ -93,31 +93,12 @@ class Step(eqx.Module):
 
     def __call__(self, carry: Carry, flow: Flow) -> tuple[Carry, PyTree]:
         """The next carry, and what is recorded of this step alone."""
-        system: Any = self.parts.flow
-        spiking, recorded, refractory = carry.spiking, None, None
-        if spiking is not None:
-            refractory = self._refractory(system, carry.step, spiking.last)
-
-        def hold(before: State, after: State) -> State:
-            if refractory is None:
-                return after
-            return system.hold(before, after, refractory.held)
-
-        def flowed() -> State:
-            still = jtu.tree_map(jnp.zeros_like, carry.y)
-            read = ft.partial(self.time_and_input, carry)
-            y = flow(read, carry.y, ft.partial(hold, still))
-            if carry.noise_key is not None:
-                y = jtu.tree_map(jnp.add, y, self._noise(carry, carry.noise_key))
-            return hold(carry.y, y)
-
+        spiking, recorded = carry.spiking, None
         if spiking is None:
-            y = flowed()
+            y = self._flowed(carry, flow)
         else:
-            # A branch that is always taken: XLA would else compute the flow anew for each
-            # use that is made of it.
-            y = jax.lax.cond(carry.step >= 0, flowed, lambda: carry.y)
-            y, spiking, recorded = self._spike(carry, y, spiking, refractory)
+            y, fired = self._flowed_and_fired_once(carry, flow)
+            y, spiking, recorded = self._spike(carry, spiking, y, fired)
         next_input = self.parts.input.advance(carry.input, self.grid, carry.step)
         return Carry(carry.step + 1, y, next_input, carry.noise_key, spiking), recorded
 
@@ -134,11 +115,52 @@ class Step(eqx.Module):
         _, u = self.time_and_input(carry, 0.0)
         return jnp.asarray(self.grid.time(carry.step + 1), float), y, u
 
+    def _flowed(self, carry: Carry, flow: Flow) -> State:
+        """The state after flow and noise, but for what is held."""
+        system: Any = self.parts.flow
+        refractory = self._refractory(carry)
+
+        def hold(before: State, after: State) -> State:
+            if refractory is None:
+                return after
+            return system.hold(before, after, refractory.held)
+
+        still = jtu.tree_map(jnp.zeros_like, carry.y)
+        y = flow(ft.partial(self.time_and_input, carry), carry.y, ft.partial(hold, still))
+        if carry.noise_key is not None:
+            y = jtu.tree_map(jnp.add, y, self._noise(carry, carry.noise_key))
+        return hold(carry.y, y)
+
     def _noise(self, carry: Carry, key: Key) -> State:
         t, u = self.time_and_input(carry, 0.0)
         strength = diffusion_at(self.parts.diffusion, t, carry.y, u)
         normals = normal_like(carry.y, jax.random.fold_in(key, carry.step))
         return jtu.tree_map(lambda g, z: g * math.sqrt(self.grid.dt) * z, strength, normals)
+
+    def _flowed_and_fired(
+        self, carry: Carry, flow: Flow
+    ) -> tuple[State, PyTree[Bool[Array, "..."]]]:
+        """The state after flow and noise, and which units fire then."""
+        system: Any = self.parts.flow
+        y, refractory = self._flowed(carry, flow), self._refractory(carry)
+        fired = jtu.tree_map(lambda g: g > 0, system.guard(*self._at_end(carry, y)))
+        if refractory is not None:
+            fired = jtu.tree_map(lambda f, b: f & ~b, fired, refractory.blocked)
+        return y, fired
+
+    def _flowed_and_fired_once(self, carry: Carry, flow: Flow):
+        """The same, in a branch that is always taken where units form lattices.
+
+        XLA would compute the flow anew for each use that is made of it. Rows of units need
+        no branch: what is done for each of their spikes is a loop, which has that effect.
+        """
+        flowed_and_fired = lambda: self._flowed_and_fired(carry, flow)
+        guard = self.guard_shape(carry)
+        if all(len(leaf.shape) < 2 for leaf in jtu.tree_leaves(guard)):
+            return flowed_and_fired()
+        still = jtu.tree_map(jnp.zeros_like, carry.y)
+        silent = jtu.tree_map(lambda g: jnp.zeros(g.shape, bool), guard)
+        return jax.lax.cond(carry.step >= 0, flowed_and_fired, lambda: (still, silent))
 
     def _silence(self, system: AbstractHybridSystem, guard: PyTree) -> _Spiking:
         longest = max(jtu.tree_leaves(self._delay_steps(system)), default=0)
@@ -156,15 +178,13 @@ class Step(eqx.Module):
         )
 
     def _spike(
-        self, carry: Carry, y: State, spiking: _Spiking, refractory
+        self, carry: Carry, spiking: _Spiking, y: State, fired: PyTree[Bool[Array, "..."]]
     ) -> tuple[State, _Spiking, PyTree]:
+        """What the spikes of this step, and those that arrive, do."""
         system: Any = self.parts.flow
+        refractory = self._refractory(carry)
         t, _, u = self._at_end(carry, y)
-        guard = system.guard(t, y, u)
-        fired = jtu.tree_map(lambda g: g > 0, guard)
-        if refractory is not None:
-            fired = jtu.tree_map(lambda f, b: f & ~b, fired, refractory.blocked)
-        spikes = self._as_numbers(guard, fired, refractory)
+        spikes = self._as_numbers(carry, y, fired, refractory)
         queue, arrivals = self._through_queue(system, spiking.queue, carry.step, spikes)
 
         received = system.receive(t, y, arrivals, u)
@@ -179,24 +199,31 @@ class Step(eqx.Module):
         record, recorded = self.record.add(spiking.record, _in_a_row(fired), carry.step)
         return y, _Spiking(queue, last, record), recorded
 
-    def _refractory(self, system: AbstractHybridSystem, step, last) -> "_Refractory | None":
-        steps = system.refractory_steps(self.grid.dt)
-        if steps is None:
+    def _refractory(self, carry: Carry) -> "_Refractory | None":
+        system: Any = self.parts.flow
+        last = None if carry.spiking is None else carry.spiking.last
+        if last is None:
             return None
+        steps = system.refractory_steps(self.grid.dt)
 
         def within(count):
             count = jax.tree.broadcast(count, last)
-            return jtu.tree_map(lambda k, n: step - k < n, last, count)
+            return jtu.tree_map(lambda k, n: carry.step - k < n, last, count)
 
         return _Refractory(held=within(steps.held), blocked=within(steps.blocked))
 
     def _as_numbers(
-        self, guard, fired, refractory: "_Refractory | None"
+        self,
+        carry: Carry,
+        y: State,
+        fired: PyTree[Bool[Array, "..."]],
+        refractory: "_Refractory | None",
     ) -> PyTree[Float[Array, "..."]]:
         """1 where a unit fired, 0 elsewhere; with a slope, if a surrogate is given."""
         if self.surrogate is None:
             return jtu.tree_map(lambda f: f.astype(float), fired)
-        spikes = jtu.tree_map(self.surrogate, guard)
+        system: Any = self.parts.flow
+        spikes = jtu.tree_map(self.surrogate, system.guard(*self._at_end(carry, y)))
         if refractory is None:
             return spikes
         return jtu.tree_map(

@@ -5,5 +5,10 @@ from ._phase import (
     phase_line as phase_line,
     phase_plane as phase_plane,
 )
+from ._sheet import (
+    animate_sheet as animate_sheet,
+    save_animation as save_animation,
+    sheet as sheet,
+)
 from ._spikes import raster as raster
 from ._style import COLOURS as COLOURS, style as style
