@@ -67,7 +67,7 @@ def table(report: Report) -> str:
 
 
 def run(name: str, *, quick: bool, seed: int, out: Path) -> dict:
-    """Run one experiment, and write its figures and its metrics."""
+    """Run one experiment, and write its figures, animations and metrics."""
     start = time.perf_counter()
     with jn.plot.style():
         report = importlib.import_module(f"experiments.{name}").main(quick=quick, seed=seed)
@@ -76,6 +76,10 @@ def run(name: str, *, quick: bool, seed: int, out: Path) -> dict:
         for figure_name, figure in report.figures.items():
             figure.savefig(folder / f"{figure_name}.png")
             plt.close(figure)
+        for animation_name, animation in report.animations.items():
+            for kind in ("mp4", "gif"):
+                jn.plot.save_animation(animation, folder / f"{animation_name}.{kind}")
+        plt.close("all")
     metrics = {
         "title": title(name),
         "quick": quick,
@@ -83,6 +87,7 @@ def run(name: str, *, quick: bool, seed: int, out: Path) -> dict:
         "seconds": round(time.perf_counter() - start, 2),
         "claims": [vars(claim) for claim in report.claims],
         "figures": [f"{figure_name}.png" for figure_name in report.figures],
+        "animations": [f"{animation_name}.mp4" for animation_name in report.animations],
     }
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=2, ensure_ascii=False))
     print(f"{table(report)}\n  ({metrics['seconds']} s)\n", flush=True)

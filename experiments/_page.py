@@ -10,6 +10,7 @@ _HEAD = """<!doctype html>
 <style>
 body { font-family: sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 img { width: 24rem; max-width: 100%; vertical-align: top; }
+video { width: 48rem; max-width: 100%; }
 table { border-collapse: collapse; margin: 1rem 0; font-size: 0.9rem; }
 td, th { border-bottom: 1px solid #ccc; padding: 0.2rem 0.8rem 0.2rem 0; text-align: left; }
 .fails { color: #b00; font-weight: bold; }
@@ -35,12 +36,16 @@ def _section(name: str, metrics: dict) -> str:
         f'<img src="{name}/{figure}" alt="{escape(figure)}">'
         for figure in metrics["figures"]
     )
+    videos = "".join(
+        f'<video src="{name}/{video}" controls autoplay loop muted></video>'
+        for video in metrics.get("animations", [])
+    )
     rows = "".join(_row(claim) for claim in metrics["claims"])
     return (
         f'<h2 id="{name}">{escape(metrics["title"])}</h2>'
         f"<p><code>{name}</code>, {size}, seed {metrics['seed']}, "
         f"{metrics['seconds']} s</p>"
-        f"{images}<table><tr><th>claim<th>expected<th>got<th>verdict</tr>{rows}</table>"
+        f"{images}{videos}<table><tr><th>claim<th>expected<th>got<th>verdict</tr>{rows}</table>"
     )
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import math
 from typing import SupportsFloat
 
+from matplotlib.animation import Animation
 from matplotlib.figure import Figure
 
 
@@ -19,10 +20,11 @@ class Claim:
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """The claims and the figures of an experiment, each figure under its name."""
+    """The claims, figures and animations of an experiment, the latter under their names."""
 
     claims: list[Claim]
     figures: dict[str, Figure]
+    animations: dict[str, Animation] = dataclasses.field(default_factory=dict)
 
 
 def close(

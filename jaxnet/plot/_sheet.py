@@ -6,7 +6,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Shaped
 from matplotlib.animation import Animation, FuncAnimation
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -18,9 +18,9 @@ from ..measure import Patterns
 
 def sheet(
     ax: Axes,
-    values: Float[ArrayLike, "rows columns"],
+    values: Shaped[Array | np.ndarray, "rows columns"],
     patterns: Patterns | None = None,
-    velocity: Float[ArrayLike, "max_patterns 2"] | None = None,
+    velocity: Shaped[Array | np.ndarray, "max_patterns 2"] | None = None,
     *,
     arrow: float = 10.0,
     colour: str = "white",
@@ -67,12 +67,12 @@ def sheet(
 
 
 def animate_sheet(
-    axes: Axes | Sequence[Axes],
-    frames: Float[ArrayLike, "*sheets frames rows columns"],
+    axes: Axes | Sequence[Axes] | np.ndarray,
+    frames: Shaped[Array | np.ndarray, "*sheets frames rows columns"],
     patterns: Patterns | None = None,
-    velocity: Float[ArrayLike, "*sheets frames max_patterns 2"] | None = None,
+    velocity: Shaped[Array | np.ndarray, "*sheets frames max_patterns 2"] | None = None,
     *,
-    time: Float[ArrayLike, " frames"] | None = None,
+    time: ArrayLike | None = None,
     interval: float = 100.0,
     arrow: float = 10.0,
     colour: str = "white",
