@@ -123,9 +123,8 @@ def animate_sheet(
     ]
     found = None if patterns is None else (lead(patterns.centre), lead(patterns.valid))
     velocities = None if velocity is None else lead(velocity)
-    corner = axes[0].text(
-        0.03, 0.97, "", color=colour, va="top", transform=axes[0].transAxes
-    )
+    corner = axes[0].text(0.04, 0.96, "", va="top", transform=axes[0].transAxes)
+    corner.set_bbox({"facecolor": "white", "linewidth": 0, "pad": 1.5})
     marks: list[Artist] = []
 
     def show(number: int) -> list[Artist]:
