@@ -6,6 +6,7 @@ model: its couplings are products with circulant matrices, K S K^T.
 """
 
 import functools as ft
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -53,7 +54,8 @@ def settled(sheet: SpikingSheet, key) -> tuple[SheetState, jax.Array]:
         save=jn.SaveAt(t1=True),
         key=key,
     )
-    spikes_e, _ = sheet.lattices(run.spikes.unpack()[-1])
+    raster: Any = run.spikes
+    spikes_e, _ = sheet.lattices(raster.unpack()[-1])
     return jax.tree.map(lambda x: x[0], run.ys), spikes_e
 
 
@@ -205,10 +207,12 @@ def gradient(sheet: SpikingSheet, y: SheetState) -> list[Ratio]:
     w_e = jnp.asarray(W_E)
     forward = jax.jit(loss)
     backward = jax.jit(jax.value_and_grad(loss)).lower(w_e, y).compile()
-    seconds(forward, w_e, y), seconds(backward, w_e, y)
+    for function in (forward, backward):
+        seconds(function, w_e, y)
     pairs = [(seconds(backward, w_e, y), seconds(forward, w_e, y)) for _ in range(PAIRS)]
     ratio = float(np.median([a / b for a, b in pairs]))
-    memory = backward.memory_analysis().temp_size_in_bytes / 1e6
+    analysis: Any = backward.memory_analysis()
+    memory = analysis.temp_size_in_bytes / 1e6
     name = f"spiking sheet, surrogate gradient through {GRADIENT_STEPS} steps"
     return [
         Ratio(

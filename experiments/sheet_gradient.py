@@ -27,7 +27,7 @@ def main(*, quick: bool, seed: int) -> Report:
     keys = jax.random.split(jax.random.key(seed), 4 if quick else 16)
     states = jax.lax.map(settled, keys)
     surrogate = {
-        beta: np.asarray(jax.lax.map(lambda y: derivative(y, beta), states))
+        beta: np.asarray(jax.lax.map(ft.partial(derivative, beta=beta), states))
         for beta in SLOPES
     }
     differences = np.asarray(jax.lax.map(difference, states))
@@ -70,7 +70,7 @@ def mean_activation(w_e, y, surrogate=None):
     return jn.simulate(sheet, y, t1=STEPS * _sheet.DT, method=method, save=save).ys
 
 
-@ft.partial(jax.jit, static_argnums=1)
+@ft.partial(jax.jit, static_argnames="beta")
 def derivative(y, beta: float):
     """In the excitatory weight, of the mean activation after every step."""
     surrogate = jn.surrogate.FastSigmoid(beta=beta)

@@ -140,7 +140,7 @@ def dispersion_relation(
     - `u`: the input.
     - `t`: the time (ms) at which an input that varies is frozen.
 
-    **Returns:** [`jaxnet.DispersionRelation`][]. Its eigenvalues are differentiable in
+    **Returns:** [`jaxnet.DispersionRelation`][]. Its eigenvalues have first derivatives in
     forward and reverse mode; at a double eigenvalue there is no derivative. That the
     linearisation is the same everywhere is looked at, and not that `y` is a fixed point:
     see `residual`.

@@ -51,7 +51,7 @@ class Grid(AbstractMethod):
         derivative is that at fixed spikes.
     - `checkpoint`: whether a reverse-mode derivative computes the steps once more instead
         of keeping what it needs of each: so its memory grows with the square root of their
-        number, and it costs about one more run. Forward mode never keeps them.
+        number, and it costs up to two more runs. What `save` keeps, it keeps anyway.
     - `stamp_at_start`: whether the time of a spike is the start of its step, as Brian2
         has it, and not the end.
 
@@ -153,27 +153,30 @@ def _run(method: Grid, problem: Problem, grid: TimeGrid, what: "_WhatToSave") ->
     start = step.init(problem.y0, problem.key)
     flow, suits = prepare_flow(method.solver, step, start)
 
-    scan = _checkpointed_scan if method.checkpoint else jax.lax.scan
+    scan = jax.lax.scan
+    one_step = lambda c, _: step(c, flow)
+    if method.checkpoint:
+        scan = _scan_in_stretches
+        # Within a stretch a step is kept by its start alone: what its derivative needs is
+        # soon computed, since that of a coupling, being linear, needs not what it gives.
+        one_step = jax.checkpoint(one_step, prevent_cse=False)
 
     def save(carry: Carry) -> PyTree:
         return what.fn(jnp.asarray(grid.time(carry.step), float), carry.y, None)
 
-    def advance(carry: Carry, steps: int) -> tuple[Carry, PyTree]:
-        """So many steps, and what each of them recorded."""
-        if steps == 1:
-            carry, recorded = step(carry, flow)
-            return carry, _row(recorded)
-        return scan(lambda c, _: step(c, flow), carry, length=steps)
-
     def block(carry: Carry, _):
-        carry, recorded = advance(carry, what.every)
+        if what.every == 1:
+            carry, recorded = one_step(carry, None)
+            recorded = _row(recorded)
+        else:
+            carry, recorded = jax.lax.scan(one_step, carry, length=what.every)
         return carry, (save(carry), recorded)
 
     carry, (saved, recorded) = scan(block, start, length=what.blocks)
     recorded = jtu.tree_map(lambda x: x.reshape(-1, *x.shape[2:]), recorded)
     end = carry
     if what.rest:
-        end, recorded_in_rest = advance(carry, what.rest)
+        end, recorded_in_rest = scan(one_step, carry, length=what.rest)
         recorded = _join(recorded, recorded_in_rest)
 
     steps = (1 + np.arange(what.blocks)) * what.every
@@ -201,14 +204,11 @@ def _run(method: Grid, problem: Problem, grid: TimeGrid, what: "_WhatToSave") ->
     )
 
 
-def _checkpointed_scan(
+def _scan_in_stretches(
     step: Callable, carry: Carry, *, length: int
 ) -> tuple[Carry, PyTree]:
     """A scan in stretches, of which only the starts are kept for a way back."""
     stretch = max(1, math.isqrt(length))
-    # Within a stretch a step is kept by its start alone: what its derivative needs is soon
-    # computed, since that of a coupling, being linear, does not need what it gives.
-    step = jax.checkpoint(step, prevent_cse=False)
     advance = jax.checkpoint(
         lambda c, _: jax.lax.scan(step, c, length=stretch), prevent_cse=False
     )

@@ -270,6 +270,10 @@ BAD = {
         lambda: noise(low=2.0, high=1.0),
         "`low` = 2.0 must not be above `high` = 1.0",
     ),
+    "a range a unit": (
+        lambda: UniformNoise(np.zeros(3), 1.0, shape=(3,)),
+        r"`low` of `UniformNoise` must be one number, but its shape is \(3,\)",
+    ),
     "a number for a shape": (
         lambda: UniformNoise(0.0, 1.0, shape=3),
         r"`shape` of `UniformNoise` must be a tuple of whole numbers, .* but it is 3",

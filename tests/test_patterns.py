@@ -369,6 +369,23 @@ def test_bad_times_and_windows(times, window, message):
         jn.measure.spiked_within(raster_of()[0], jnp.array(times), window)
 
 
+def test_what_is_stamped_at_the_start_ends_a_step_earlier():
+    method = jn.Grid(0.5, record=jn.RecordRaster(), stamp_at_start=True)
+    run = jn.simulate(jn.models.LIF(), 0.0, t1=5.0, u=30.0, method=method)
+    assert jn.measure.spiked_within(run.spikes, run.ts[:-1], 1.0).any()
+    with pytest.raises(ValueError, match="the start of its step is known up to a step"):
+        jn.measure.spiked_within(run.spikes, run.ts, 1.0)
+
+
+@pytest.mark.parametrize("dtype", [int, float, "uint8"])
+def test_what_is_not_true_or_false_is_refused(dtype, unchecked_shapes):
+    counts = jnp.zeros((8, 8), dtype).at[2:4, 2:5].set(3)
+    with pytest.raises(ValueError, match=r"Compare to a threshold, as in `v > -53`"):
+        jn.measure.patterns(counts)
+    found = jn.measure.patterns(counts > 0, min_size=np.int64(3), max_patterns=1)
+    assert found.size.tolist() == [6]
+
+
 def test_bad_rasters(unchecked_shapes):
     raster, _ = raster_of()
     one_step = jax.tree.map(lambda x: x[:1], raster)

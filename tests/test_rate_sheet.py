@@ -194,7 +194,16 @@ GOOD = small().uniform_state(0.1, 0.1)
 SWAPPED = jn.models.RateSheetState(GOOD.r_i, GOOD.r_e)
 NO_SUM = [[-1.0, -1.0, -1.0], [-1.0, 8.0, -1.0], [-1.0, -1.0, -1.0]]
 
+BALANCED = jnp.full((3, 3), 0.1).at[1, 1].set(-0.8)
+
 BAD = {
+    "a kernel that sums to zero but for rounding": (
+        lambda: jn.models.RateSheet(
+            jn.couplings.TorusKernel(BALANCED, size=4),
+            jn.couplings.TorusKernel(np.ones((3, 3)), size=4),
+        ),
+        "The kernel of `excitation` of `RateSheet` sums to zero",
+    ),
     "sizes": (lambda: small(6, 4), "`size` of `excitation`, 6, must be a whole multiple"),
     "no coupling": (
         lambda: jn.models.RateSheet(excitation=3.0),

@@ -16,7 +16,8 @@ def circular_convolution(
     It is done by Fourier transforms. Its derivatives are convolutions too, which cost
     less than the derivatives of the transforms.
     """
-    return circular_convolution_p.bind(x, kernel)
+    dtype = jnp.result_type(x, kernel)
+    return circular_convolution_p.bind(x.astype(dtype), kernel.astype(dtype))
 
 
 def _convolve(x, kernel):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from .._result import is_concrete
@@ -54,7 +55,7 @@ def spiked_within(
             f"(steps, bytes), but their shape is {raster.bits.shape}. For many trials use "
             "`jax.vmap`."
         )
-    steps = len(raster.bits)
+    steps, times = len(raster.bits), jnp.asarray(times, float)
     start = raster.time[0]
     dt = (raster.time[-1] - start) / (steps - 1)
     eps = float(jnp.finfo(raster.time.dtype).eps)
@@ -98,7 +99,8 @@ def _require_in_run(times, end, steps, time_of_step) -> None:
         raise ValueError(
             f"`times` must lie within the run, from {time_of_step[0]} to "
             f"{time_of_step[-1]} ms, but they reach from {times.min()} to {times.max()}. "
-            "Take times of the run, or a longer run."
+            "Take times of the run, or a longer run. A spike that is stamped with the start "
+            "of its step is known up to a step before the end."
         )
 
 
@@ -177,15 +179,17 @@ def patterns(
     ```
     """
     _require_frame(active)
-    for value, name in (
-        (min_size, "min_size"),
-        (reach, "reach"),
-        (max_patterns, "max_patterns"),
-    ):
-        if not (isinstance(value, int) and value >= 1):
-            raise ValueError(f"`{name}` must be a whole number from 1, but it is {value}.")
+    least, most = (
+        _as_whole(value, name)
+        for value, name in ((min_size, "min_size"), (max_patterns, "max_patterns"))
+    )
+    return _patterns(active, least, _as_whole(reach, "reach"), periodic, most)
 
-    return _patterns(active, min_size, reach, periodic, max_patterns)
+
+def _as_whole(value: int, name: str) -> int:
+    if not (isinstance(value, int | np.integer) and value >= 1):
+        raise ValueError(f"`{name}` must be a whole number from 1, but it is {value}.")
+    return int(value)
 
 
 def _require_frame(active: Bool[Array, "..."]) -> None:
@@ -194,6 +198,11 @@ def _require_frame(active: Bool[Array, "..."]) -> None:
             "`active` must be one frame, of shape (rows, columns), but it is "
             f"{active.shape}. Reshape the units into a sheet; for many frames use "
             "`jax.vmap`."
+        )
+    if active.dtype != bool:
+        raise ValueError(
+            f"`active` must say true or false for each cell, but its type is "
+            f"{active.dtype}. Compare to a threshold, as in `v > -53` or `counts > 0`."
         )
 
 

@@ -94,8 +94,10 @@ class RateSheet(AbstractSystem):
     def __check_init__(self):
         ratio_of(self.excitation, self.inhibition)
         for name in ("excitation", "inhibition"):
-            total = jnp.sum(getattr(self, name).kernel())
-            if is_concrete(total) and total == 0:
+            kernel = getattr(self, name).kernel()
+            rounding = float(jnp.finfo(kernel.dtype).eps) ** 0.5
+            is_balanced = jnp.abs(jnp.sum(kernel)) <= rounding * jnp.sum(jnp.abs(kernel))
+            if is_concrete(is_balanced) and is_balanced:
                 raise ValueError(
                     f"The kernel of `{name}` of `RateSheet` sums to zero, and is divided "
                     "by its sum. Give a kernel of one sign; its strength is in the weights."
