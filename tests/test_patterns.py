@@ -373,7 +373,7 @@ def test_what_is_stamped_at_the_start_ends_a_step_earlier():
     method = jn.Grid(0.5, record=jn.RecordRaster(), stamp_at_start=True)
     run = jn.simulate(jn.models.LIF(), 0.0, t1=5.0, u=30.0, method=method)
     assert jn.measure.spiked_within(run.spikes, run.ts[:-1], 1.0).any()
-    with pytest.raises(ValueError, match="the start of its step is known up to a step"):
+    with pytest.raises(ValueError, match="start of its step is known up to a step"):
         jn.measure.spiked_within(run.spikes, run.ts, 1.0)
 
 

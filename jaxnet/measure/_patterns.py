@@ -99,8 +99,8 @@ def _require_in_run(times, end, steps, time_of_step) -> None:
         raise ValueError(
             f"`times` must lie within the run, from {time_of_step[0]} to "
             f"{time_of_step[-1]} ms, but they reach from {times.min()} to {times.max()}. "
-            "Take times of the run, or a longer run. A spike that is stamped with the start "
-            "of its step is known up to a step before the end."
+            "Take times of the run, or a longer run. A spike that is stamped with the "
+            "start of its step is known up to a step before the end."
         )
 
 
