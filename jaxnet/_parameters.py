@@ -118,6 +118,17 @@ def check_ranges(tree: PyTree) -> Bool[Array, ""]:
     return all_true(conditions)
 
 
+def require_one_number(module: eqx.Module, *names: str, remedy: str) -> None:
+    """Raise unless each of some parameters is one number."""
+    for name in names:
+        shape = jnp.shape(getattr(module, name))
+        if shape != ():
+            raise ValueError(
+                f"`{name}` of `{type(module).__name__}` must be one number, but its shape "
+                f"is {shape}. {remedy}"
+            )
+
+
 class Parametric(eqx.Module):
     """A module whose parameters are looked at when it is made."""
 

@@ -70,7 +70,7 @@ def test_a_uniform_state_is_that_of_wilson_and_cowan(size_e, size_i):
 
 
 def test_the_model_of_the_uniform_states_has_all_parameters_of_the_sheet():
-    values = dict(zip(("w_ee", "w_ei", "w_ie", "w_ii", "tau_e", "tau_i"), range(1, 7)))  # noqa: B905
+    values = {"w_ee": 1, "w_ei": 2, "w_ie": 3, "w_ii": 4, "tau_e": 5, "tau_i": 6}
     transfer = {"transfer_e": jn.transfer.Tanh(2.0), "transfer_i": jn.transfer.Tanh(3.0)}
     local = small(**values, **transfer).wilson_cowan()
     assert {name: float(getattr(local, name)) for name in values} == values

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, Real
 
-from .._parameters import parameter, ScalarParameter
+from .._parameters import parameter, require_one_number, ScalarParameter
 from ._base import AbstractCoupling
 from ._circular import circular_convolution
 
@@ -167,12 +167,8 @@ class TorusGaussian(AbstractTorusCoupling):
 
     def _profile(self) -> Float[Array, " size"]:
         """The factor of the rows, which is that of the columns too."""
-        for name in ("sigma", "weight"):
-            if jnp.ndim(getattr(self, name)) != 0:
-                raise ValueError(
-                    f"`{name}` of `TorusGaussian` must be one number, but its shape is "
-                    f"{jnp.shape(getattr(self, name))}. For many kernels use `jax.vmap`."
-                )
+        remedy = "For many kernels use `jax.vmap`."
+        require_one_number(self, "sigma", "weight", remedy=remedy)
         half = self.taps // 2
         gaussian = jnp.exp(-(np.arange(-half, half + 1) ** 2) / self.sigma)
         return jnp.zeros(self.size).at[_cells_of_taps(self.taps, self.size)].add(gaussian)

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
 
-from .._parameters import parameter, ScalarParameter
+from .._parameters import parameter, require_one_number, ScalarParameter
 from ._base import AbstractInput, as_input
 from ._waveforms import Pulse
 
@@ -33,13 +33,8 @@ class During(AbstractInput):
     onset: ScalarParameter = parameter(0.0)
 
     def __check_init__(self):
-        for name in ("duration", "onset"):
-            if jnp.ndim(getattr(self, name)) != 0:
-                raise ValueError(
-                    f"`{name}` of `During` must be one number, but its shape is "
-                    f"{jnp.shape(getattr(self, name))}. Add up inputs for times that "
-                    "differ from unit to unit."
-                )
+        remedy = "Add up inputs for times that differ from unit to unit."
+        require_one_number(self, "duration", "onset", remedy=remedy)
 
     def __call__(self, t):
         return self._gate(self._pulse()(t), lambda: self.input(t))

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._parameters import parameter, ScalarParameter
+from .._parameters import parameter, require_one_number, ScalarParameter
 from .._random import require_key
 from .._result import is_concrete
 from ._base import AbstractInput
@@ -52,13 +52,8 @@ class UniformNoise(AbstractInput):
                 f"`shape` of `UniformNoise` must be a tuple of whole numbers, such as "
                 f"(150, 150), or () for one number, but it is {self.shape!r}."
             )
-        for name in ("low", "high"):
-            if jnp.ndim(getattr(self, name)) != 0:
-                raise ValueError(
-                    f"`{name}` of `UniformNoise` must be one number, but its shape is "
-                    f"{jnp.shape(getattr(self, name))}. For ranges that differ from unit "
-                    "to unit give a tree of inputs."
-                )
+        remedy = "For ranges that differ from unit to unit give a tree of inputs."
+        require_one_number(self, "low", "high", remedy=remedy)
         is_empty = self.low > self.high
         if is_concrete(is_empty) and is_empty.any():
             raise ValueError(f"`low` = {self.low} must not be above `high` = {self.high}.")

@@ -11,7 +11,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Shaped
 
-from .._parameters import Parameter
+from .._parameters import Parameter, require_one_number
 from .._types import InputValue
 from ..couplings import AbstractTorusCoupling
 
@@ -112,13 +112,9 @@ def kind_of(x) -> str:
 
 def require_scalars(model: eqx.Module, *others: str) -> None:
     """Raise unless every parameter is one number, but for some others."""
-    for field in dataclasses.fields(model):
-        value = getattr(model, field.name)
-        if eqx.is_array(value) and jnp.ndim(value) and field.name not in others:
-            raise ValueError(
-                f"`{field.name}` of `{type(model).__name__}` must be one number, but its "
-                f"shape is {jnp.shape(value)}. For many sheets use `jax.vmap`."
-            )
+    fields = [f.name for f in dataclasses.fields(model) if f.name not in others]
+    numbers = [name for name in fields if eqx.is_array(getattr(model, name))]
+    require_one_number(model, *numbers, remedy="For many sheets use `jax.vmap`.")
 
 
 def plus_input(drive: Array, u: InputValue) -> Array:
