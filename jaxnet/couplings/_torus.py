@@ -147,7 +147,7 @@ class TorusGaussian(AbstractTorusCoupling):
     ```pycon
     >>> import jaxnet as jn
     >>> gaussian = jn.couplings.TorusGaussian(18.0, size=150, taps=101)
-    >>> gaussian.kernel()[0, :3].round(3).tolist()
+    >>> [round(float(weight), 3) for weight in gaussian.kernel()[0, :3]]
     [1.0, 0.946, 0.801]
     ```
     """
