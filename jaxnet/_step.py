@@ -256,9 +256,9 @@ def number_of_units(guard: PyTree) -> int:
 def _in_a_row(fired: PyTree[Bool[Array, "..."]]) -> Bool[Array, " units"]:
     """All units in a row."""
     parts = [f.ravel() for f in jtu.tree_leaves(fired)]
-    row, first = jnp.zeros(sum(f.size for f in parts), bool), 0
     if len(parts) == 1:
         return parts[0]
+    row, first = jnp.zeros(sum(f.size for f in parts), bool), 0
     # Not `concatenate`: XLA would decide anew for each unit where it comes from.
     for part in parts:
         row = row.at[first : first + part.size].set(part)
