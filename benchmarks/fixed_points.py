@@ -56,31 +56,37 @@ def by_scipy(w: float, u: float) -> tuple[list[float], list[float]]:
     return roots, list(-1 + w * A * s * (1 - s))
 
 
-def wrong_cells(points: jn.FixedPoints) -> int:
-    """Cells whose roots differ from a bisection between the turning points of dr/dt.
+def exact_points() -> tuple[np.ndarray, np.ndarray]:
+    """The roots of each cell, by bisection between the turning points of dr/dt.
 
     With s = F + c the inputs at which r is a fixed point are known in closed form,
-    u(s) = theta + logit(s)/a - w (s - c), monotone between the s at which u' = 0.
+    u(s) = theta + logit(s)/a - w (s - c), monotone between the s at which u' = 0. So there
+    is at most one root in each of three branches: the answer has the axes (branch, cell),
+    and says where there is one.
     """
     half = np.sqrt(np.clip(1 - 4 / (A * W), 0, None)) / 2
     edges = np.stack([0 * W + 1e-300, 0.5 - half, 0.5 + half, 0 * W + 1 - 1e-16])
     input_at = lambda s: THETA + scipy.special.logit(s) / A - W * (s - OFFSET)
-    wrong = np.zeros(len(W), bool)
-    count = np.zeros(len(W), int)
-    found, valid = np.asarray(points.y), np.asarray(points.valid)
+    roots, exists = [], []
     for low, high in itertools.pairwise(edges):
         rises = input_at(high) > input_at(low)
-        inside = (input_at(low) - U) * (input_at(high) - U) < 0
+        exists.append((input_at(low) - U) * (input_at(high) - U) < 0)
         a, b = low.copy(), high.copy()
         for _ in range(1100):
             middle = (a + b) / 2
             right = (input_at(middle) < U) == rises
             a, b = np.where(right, middle, a), np.where(right, b, middle)
-        root = (a + b) / 2 - OFFSET
-        distance = np.where(valid, np.abs(found - root[:, None]), np.inf).min(axis=1)
-        wrong |= inside & (distance > 1e-9)
-        count += inside
-    return int((wrong | (count != np.asarray(points.count))).sum())
+        roots.append((a + b) / 2 - OFFSET)
+    return np.stack(roots), np.stack(exists)
+
+
+def wrong_cells(points: jn.FixedPoints) -> int:
+    """Cells whose roots differ from those that bisection finds."""
+    roots, exists = exact_points()
+    found, valid = np.asarray(points.y), np.asarray(points.valid)
+    distance = np.where(valid, np.abs(found - roots[..., None]), np.inf).min(axis=-1)
+    wrong = np.any(exists & (distance > 1e-9), axis=0)
+    return int((wrong | (exists.sum(axis=0) != np.asarray(points.count))).sum())
 
 
 def over_all_cores(x: np.ndarray) -> jax.Array:

@@ -15,6 +15,18 @@ from . import (
     transfer as transfer,
 )
 from ._adaptive import Adaptive as Adaptive
+from ._branch import Branch as Branch
+from ._branch_points import branch_point as branch_point, BranchPoint as BranchPoint
+from ._codimension_two import (
+    bogdanov_takens as bogdanov_takens,
+    BogdanovTakens as BogdanovTakens,
+    Cusp as Cusp,
+    cusp as cusp,
+    generalised_hopf as generalised_hopf,
+    GeneralisedHopf as GeneralisedHopf,
+)
+from ._continuation import continuation as continuation, switch_branch as switch_branch
+from ._curve import PseudoArclength as PseudoArclength
 from ._dispersion import (
     dispersion_relation as dispersion_relation,
     DispersionRelation as DispersionRelation,
@@ -26,7 +38,11 @@ from ._fixed_points import (
     FixedPoints as FixedPoints,
     lattice as lattice,
 )
+from ._fold_curve import fold_curve as fold_curve, FoldCurve as FoldCurve
+from ._folds import Fold as Fold, fold as fold
 from ._grid import Grid as Grid
+from ._hopf_curve import hopf_curve as hopf_curve, HopfCurve as HopfCurve
+from ._hopf_points import Hopf as Hopf, hopf as hopf
 from ._linearise import (
     classify as classify,
     eigenvalues as eigenvalues,

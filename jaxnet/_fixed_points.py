@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Complex, Float, Int
 
 from . import _small_linear
 from ._linearise import classify, flat_field, flow_field, frozen_time, Stability
+from ._newton import implicit_root, Vector
 from ._prepare import fit_state, prepare_system
 from ._result import is_concrete, result_if, RESULTS, worst
 from ._system import AbstractSystem, Parts
@@ -23,7 +24,6 @@ from ._types import InputValue, RealScalarLike, State
 _TOLERANCE = {"float64": 6e-8, "float32": 1e-4}
 _SEPARATION = {"float64": 1e-6, "float32": 3e-3}
 
-Vector: TypeAlias = Float[Array, " n"]
 Field: TypeAlias = Callable[[Vector], Vector]
 
 
@@ -197,7 +197,7 @@ class _Search(eqx.Module):
         good = input_result == RESULTS.successful
         valid, count = valid & good, jnp.where(good, count, 0)
 
-        x = jax.vmap(lambda x, ok: _as_root(field, x, ok))(rows, valid)
+        x = jax.vmap(lambda x, ok: implicit_root(field, x, ok))(rows, valid)
         spectrum = jax.vmap(lambda x: _small_linear.eigenvalues(jax.jacfwd(field)(x)))(x)
         overflow = count > self.max_points
         search_result = worst(
@@ -297,19 +297,6 @@ class _Search(eqx.Module):
         padding = jnp.where(valid[0], rows[0], finite_start)
         rows = jnp.where(valid[:, None], rows, padding)
         return rows, valid, jnp.sum(distinct)
-
-
-def _as_root(field: Field, x: Vector, is_root: Bool[Array, ""]) -> Vector:
-    """The root itself, with the derivatives that the implicit function theorem gives.
-
-    What is no root does not depend on the parameters.
-    """
-    return jax.lax.custom_root(
-        lambda z: jnp.where(is_root, field(z), z - x),
-        x,
-        solve=lambda _, guess: guess,
-        tangent_solve=lambda g, v: _small_linear.solve(jax.jacfwd(g)(v), v),
-    )
 
 
 def _size(vectors: Float[Array, "rows n"]) -> Float[Array, " rows"]:

@@ -20,7 +20,13 @@ from .inputs import as_input
 
 
 def prepare_system(system: AbstractSystem, u: InputValue) -> tuple[Parts, RESULTS]:
-    """The parts of a system with its input, and whether its values are good.
+    """The parts of a system with its input, and whether its values are good."""
+    system, result = prepare_driven(system, u)
+    return decompose(system), result
+
+
+def prepare_driven(system: AbstractSystem, u: InputValue) -> tuple[AbstractSystem, RESULTS]:
+    """A system with its input, and whether its values are good.
 
     A concrete bad value raises. A traced one is in the result, and all parameters are
     then 1: what is computed from them is thrown away, but it has finite derivatives, so
@@ -45,7 +51,7 @@ def prepare_system(system: AbstractSystem, u: InputValue) -> tuple[Parts, RESULT
         result_if(~no_nan, RESULTS.nan_input),
     )
     system, u = replace_unless(result == SUCCESS, (system, u), 1.0)
-    return decompose(drive(system, u)), result
+    return drive(system, u), result
 
 
 def prepare_state(parts: Parts, y: State, name: str) -> tuple[State, RESULTS]:

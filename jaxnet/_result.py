@@ -52,6 +52,62 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "More fixed points were found than `max_points`; those that come first in "
         "order are kept. Raise `max_points`."
     )
+    start_outside_span = (
+        "The parameter of the system lies outside `span`. All results are NaN. Give the "
+        "system a value inside, with `equinox.tree_at`, or widen the span."
+    )
+    start_not_on_branch = (
+        "`y0` is not near a fixed point at the parameter of the system. All results are "
+        "NaN. Take a state from `jaxnet.fixed_points`, or set the method's `scale` to the "
+        "size of the state."
+    )
+    parameter_without_effect = (
+        "The vector field does not depend on the parameter that `where` selects. All "
+        "results are NaN. Select another one; of a system with an input, look at whether "
+        "the input replaces it."
+    )
+    nonhyperbolic_start = (
+        "The start is a point where branches cross, so that the direction is not defined. "
+        "All results are NaN. Take `jaxnet.switch_branch` from a `jaxnet.branch_point`, or "
+        "start at another parameter."
+    )
+    isolated_point = (
+        "At this branch point no branches cross: it is an isolated fixed point, or it was "
+        "not found. All results are NaN. See `imperfection`, and start near another."
+    )
+    eigenvalues_inexact = (
+        "Some of the eigenvalues with the largest real parts are not known well: the "
+        "spectrum is too dense there for Arnoldi's method. The branch itself is right. "
+        "Take `n_eigenvalues` for all state variables, which is slow and exact."
+    )
+    branch_stuck = (
+        "The steps shrank below `min_step` at one end: there the branch has a corner, or "
+        "the vector field is not smooth or not finite. What is accepted is right. Set "
+        "the method's `scale` to the size of the state, or lower its `min_step`."
+    )
+    branch_unfinished = (
+        "The branch took more than `max_steps` steps. What is accepted is right. Raise "
+        "`max_steps` or `max_step` of the method, or narrow the span."
+    )
+    too_many_bifurcations = (
+        "More bifurcation points of one kind were found than `max_points`; those that come "
+        "first along the branch are kept, and the masks of the branch show where the "
+        "others are. Raise `max_points`."
+    )
+    not_refined = (
+        "A bifurcation point that was seen between two points of the branch was not found "
+        "by its equations. It is not valid. Reduce the method's `max_step`; or two of them "
+        "coincide."
+    )
+    no_bifurcation = (
+        "Newton's method found no such bifurcation point from this start. The point is "
+        "NaN. Start nearer, such as from the branch of `jaxnet.continuation`."
+    )
+    neutral_saddle = (
+        "Two real eigenvalues are opposite here, instead of two imaginary ones: a neutral "
+        "saddle, no Hopf point. The point is NaN. Start nearer to where a complex pair "
+        "crosses the imaginary axis."
+    )
     not_homogeneous = (
         "The linearisation changes from place to place, so that plane waves are not its "
         "modes. All results are NaN. Give the same values at every place for the state, "

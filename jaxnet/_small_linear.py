@@ -1,15 +1,17 @@
 """Linear algebra of small matrices in large batches.
 
-For one and two dimensions there are closed forms, many times faster under `jax.vmap`
-than a call to LAPACK for each matrix.
+For up to three dimensions there are closed forms, many times faster under `jax.vmap` than
+a call to LAPACK for each matrix.
 """
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Complex, Float, Inexact
 
 
-def solve(matrix: Float[Array, "n n"], vector: Float[Array, " n"]) -> Float[Array, " n"]:
+def solve(
+    matrix: Inexact[Array, "n n"], vector: Inexact[Array, " n"]
+) -> Inexact[Array, " n"]:
     """The solution of a linear system; not finite where the matrix is singular."""
     n = vector.size
     if n == 1:
@@ -18,7 +20,26 @@ def solve(matrix: Float[Array, "n n"], vector: Float[Array, " n"]) -> Float[Arra
         (a, b), (c, d) = matrix
         p, q = vector
         return jnp.stack([d * p - b * q, a * q - c * p]) / (a * d - b * c)
+    if n == 3:
+        # Cramer's rule: the rows of the adjugate are cross products of the columns.
+        adjugate = jnp.cross(jnp.roll(matrix.T, -1, axis=0), jnp.roll(matrix.T, 1, axis=0))
+        return adjugate @ vector / _determinant_3x3(matrix)
     return jnp.linalg.solve(matrix, vector)
+
+
+def determinant_sign(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
+    """The sign of the determinant, which itself could overflow; 0 where it is 0."""
+    n = matrix.shape[0]
+    if n == 2:
+        (a, b), (c, d) = matrix
+        return jnp.sign(a * d - b * c)
+    if n == 3:
+        return jnp.sign(_determinant_3x3(matrix))
+    return jnp.linalg.slogdet(matrix).sign
+
+
+def _determinant_3x3(matrix: Inexact[Array, "3 3"]) -> Inexact[Array, ""]:
+    return jnp.sum(matrix[0] * jnp.cross(matrix[1], matrix[2]))
 
 
 def eigenvalues(matrix: Float[Array, "n n"]) -> Complex[Array, " n"]:

@@ -1,0 +1,50 @@
+"""A branch of fixed points."""
+
+import equinox as eqx
+from jaxtyping import Array, Bool, Complex, Float
+
+from ._branch_points import BranchPoint
+from ._folds import Fold
+from ._hopf_points import Hopf
+from ._linearise import Stability
+from ._result import RESULTS
+from ._types import State
+
+
+class Branch(eqx.Module):
+    """A branch of fixed points, in order along it, and its bifurcation points.
+
+    It begins at the end to which the parameter falls from the start. Rows that are not
+    `accepted` come last and repeat the last one that is.
+
+    **Attributes:**
+
+    - `y`, `parameter`: the fixed points; a leading axis of ``method.max_steps + 1``.
+    - `tangent_y`, `tangent_parameter`: the direction to the next row, of unit length in the
+        units of the method's `scale` and of the span.
+    - `eigenvalues`: of the Jacobian (1/ms), by falling real part.
+    - `stability`: of each point.
+    - `accepted`: which rows hold a point. Mask by it before you reduce.
+    - `fold_after`, `hopf_after`, `branch_point_after`: which rows have such a point between
+        them and the next one.
+    - `folds`, `hopf_points`, `branch_points`: the points themselves, with a leading axis of
+        `max_points`, in order along the branch; those that are not valid are NaN.
+    - `closed`: whether the branch is a loop: its last point is its first.
+    - `result`: success, or why not.
+    """
+
+    y: State
+    parameter: Float[Array, " rows"]
+    tangent_y: State
+    tangent_parameter: Float[Array, " rows"]
+    eigenvalues: Complex[Array, "rows eigenvalues"]
+    stability: Stability
+    accepted: Bool[Array, " rows"]
+    fold_after: Bool[Array, " rows"]
+    hopf_after: Bool[Array, " rows"]
+    branch_point_after: Bool[Array, " rows"]
+    folds: Fold
+    hopf_points: Hopf
+    branch_points: BranchPoint
+    closed: Bool[Array, ""]
+    result: RESULTS
