@@ -27,6 +27,7 @@ from ._codimension_two import (
 )
 from ._continuation import continuation as continuation, switch_branch as switch_branch
 from ._curve import PseudoArclength as PseudoArclength
+from ._deflation import deflated_fixed_points as deflated_fixed_points
 from ._dispersion import (
     dispersion_relation as dispersion_relation,
     DispersionRelation as DispersionRelation,
@@ -61,6 +62,7 @@ from ._record import (
 )
 from ._result import RESULTS as RESULTS
 from ._simulate import simulate as simulate
+from ._slow_points import slow_points as slow_points, SlowPoints as SlowPoints
 from ._solution import (
     Solution as Solution,
     SpikeCounts as SpikeCounts,

@@ -1,6 +1,8 @@
 """A branch of fixed points."""
 
 import equinox as eqx
+import jax.numpy as jnp
+import jax.tree_util as jtu
 from jaxtyping import Array, Bool, Complex, Float
 
 from ._branch_points import BranchPoint
@@ -8,7 +10,7 @@ from ._folds import Fold
 from ._hopf_points import Hopf
 from ._linearise import Stability
 from ._result import RESULTS
-from ._types import State
+from ._types import RealScalarLike, State
 
 
 class Branch(eqx.Module):
@@ -48,3 +50,21 @@ class Branch(eqx.Module):
     branch_points: BranchPoint
     closed: Bool[Array, ""]
     result: RESULTS
+
+    def crossings(self, parameter: RealScalarLike) -> State:
+        """The states at which the branch passes a value of the parameter.
+
+        **Returns:** a leading axis of one less than the rows; NaN where the branch does not
+        pass the value between this row and the next. They are interpolated linearly.
+        """
+        p = self.parameter
+        ends = jnp.minimum(p[1:], p[:-1]), jnp.maximum(p[1:], p[:-1])
+        passes = (ends[0] <= parameter) & (parameter < ends[1]) & self.accepted[1:]
+        part = (parameter - p[:-1]) / jnp.where(passes, p[1:] - p[:-1], 1.0)
+
+        def interpolate(y):
+            weight = part.reshape(-1, *(1,) * (y.ndim - 1))
+            between = y[:-1] + weight * (y[1:] - y[:-1])
+            return jnp.where(passes.reshape(weight.shape), between, jnp.nan)
+
+        return jtu.tree_map(interpolate, self.y)

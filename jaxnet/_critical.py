@@ -19,7 +19,7 @@ from . import _small_linear
 from ._family import Family, Parameters
 from ._linearise import default_tolerance
 from ._newton import implicit_root, newton, Vector
-from ._tree import float_dtype, is_inexact
+from ._tree import is_inexact
 from ._types import State
 
 
@@ -138,8 +138,7 @@ def solve_critical(
     """The unknowns that fulfil the equations, differentiable, and whether they do."""
     start, unravel = ravel_pytree(unknowns)
     flat = lambda z: equations(unravel(z))
-    tolerance = float(np.finfo(float_dtype()).eps) ** 0.6
-    root = newton(flat, start, tolerance=jnp.asarray(tolerance), max_steps=_NEWTON_STEPS)
+    root = newton(flat, start, max_steps=_NEWTON_STEPS)
     x = implicit_root(flat, root.x, root.converged)
     return unravel(x), root.converged
 

@@ -129,7 +129,6 @@ class Follower(eqx.Module):
         return newton(
             lambda z: jnp.append(equations(z), jnp.vdot(row, z - x)),
             x,
-            tolerance=_tolerance(),
             max_steps=_NEWTON_STEPS,
             solve=self.solve,
         )
@@ -272,10 +271,6 @@ def _to_the_end(walk: _Walk, box: Box):
     exits = distance[first] <= walk.step
     length = jnp.where(exits, distance[first], walk.step)
     return length, jnp.zeros_like(walk.x).at[first].set(1.0), exits
-
-
-def _tolerance() -> Float[Array, ""]:
-    return jnp.asarray(float(np.finfo(float_dtype()).eps) ** 0.6)
 
 
 def kernel(equations: Equations, z: Vector) -> tuple[Vector, Bool[Array, ""]]:

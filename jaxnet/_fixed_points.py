@@ -14,10 +14,10 @@ from jaxtyping import Array, Bool, Complex, Float, Int
 from . import _small_linear
 from ._linearise import classify, flat_field, flow_field, frozen_time, Stability
 from ._newton import implicit_root, Vector
-from ._prepare import fit_state, prepare_system
+from ._prepare import prepare_starts, prepare_system
 from ._result import is_concrete, result_if, RESULTS, worst
 from ._system import AbstractSystem, Parts
-from ._tree import as_float_array, float_dtype, nan_unless, same_shapes
+from ._tree import float_dtype, nan_unless
 from ._types import InputValue, RealScalarLike, State
 
 
@@ -128,6 +128,19 @@ def fixed_points(
     [True, False, True]
     ```
     """
+    search = prepare_search(max_points, max_steps, tolerance, separation)
+    parts, input_result = prepare_system(system, u)
+    starts, start_result = prepare_starts(parts, starts)
+    time = frozen_time(parts, t)
+    return search(parts, starts, time, worst(input_result, start_result))
+
+
+def prepare_search(
+    max_points: int,
+    max_steps: int,
+    tolerance: RealScalarLike | None = None,
+    separation: RealScalarLike | None = None,
+) -> "Search":
     if max_points < 1:
         raise ValueError(f"`max_points` must be at least 1, but it is {max_points}.")
     if max_steps < 1:
@@ -138,44 +151,15 @@ def fixed_points(
     for name, value in (("tolerance", tolerance), ("separation", separation)):
         if is_concrete(value) and not value > 0:
             raise ValueError(f"`{name}` must be positive, but it is {value}.")
-
-    parts, input_result = prepare_system(system, u)
-    starts, start_result = _prepare_starts(parts, starts)
-    search = _Search(
+    return Search(
         tolerance=jnp.asarray(tolerance, float),
         separation=jnp.asarray(separation, float),
         max_points=max_points,
         max_steps=max_steps,
     )
-    time = frozen_time(parts, t)
-    return search(parts, starts, time, worst(input_result, start_result))
 
 
-def _prepare_starts(parts: Parts, starts: State) -> tuple[State, RESULTS]:
-    """The starts in the structure of the state, and whether one of them is finite."""
-    starts = as_float_array(starts)
-    lengths = {x.shape[0] if x.ndim else 0 for x in jtu.tree_leaves(starts)}
-    if len(lengths) != 1 or lengths == {0}:
-        raise ValueError(
-            "`starts` must have a leading axis of one length, one start a row, but its "
-            f"shape is {jtu.tree_map(jnp.shape, starts)}. One start alone is "
-            "`start[None]`."
-        )
-    first = jtu.tree_map(lambda x: x[0], starts)
-    fitted = fit_state(parts, first, "starts[0]")
-    if not same_shapes(first, fitted):
-        starts = jnp.stack(starts, axis=-1)
-    is_finite = [
-        jnp.all(jnp.isfinite(x), axis=tuple(range(1, x.ndim)))
-        for x in jtu.tree_leaves(starts)
-    ]
-    some_finite = jnp.any(jnp.all(jnp.stack(is_finite), axis=0))
-    if is_concrete(some_finite) and not some_finite:
-        raise ValueError("`starts` has no finite start. Find where the NaN was made.")
-    return starts, result_if(~some_finite, RESULTS.nan_input)
-
-
-class _Search(eqx.Module):
+class Search(eqx.Module):
     """The settings of a search, compiled once for all values of its arrays."""
 
     tolerance: Float[Array, ""]

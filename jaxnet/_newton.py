@@ -50,15 +50,16 @@ def newton(
     equations: Equations,
     start: Vector,
     *,
-    tolerance: Float[Array, ""],
     max_steps: int,
     solve: LinearSolver = solve_dense,
 ) -> Root:
     """Newton's method without damping, until a step is small.
 
-    It converged if the last step, which is taken too, is below `tolerance` times one plus
-    the root, in every entry. Nothing is differentiated: for that see `implicit_root`.
+    It converged if the last step, which is taken too, is small against one plus the root,
+    in every entry: the next one would be as its square. Nothing is differentiated: for that
+    see `implicit_root`.
     """
+    tolerance = float(jnp.finfo(start.dtype).eps) ** 0.6
 
     def step_from(x):
         # On the results, not on the parameters: a function of the user may hold some.

@@ -3,10 +3,11 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jax.tree_util as jtu
 from jaxtyping import PyTree
 
 from ._parameters import check_ranges
-from ._result import result_if, RESULTS, SUCCESS, worst
+from ._result import is_concrete, result_if, RESULTS, SUCCESS, worst
 from ._system import AbstractSystem, decompose, drive, Parts
 from ._tree import (
     as_arrays,
@@ -59,6 +60,34 @@ def prepare_state(parts: Parts, y: State, name: str) -> tuple[State, RESULTS]:
     y = fit_state(parts, y, name)
     finite = check_no_nan(y, name, finite=True)
     return replace_unless(finite, y, 0.0), result_if(~finite, RESULTS.nan_input)
+
+
+def prepare_starts(
+    parts: Parts, starts: State, name: str = "starts", *, may_be_none: bool = False
+) -> tuple[State, RESULTS]:
+    """The starts in the structure of the state, and whether one of them is finite."""
+    starts = as_float_array(starts)
+    lengths = {x.shape[0] if x.ndim else 0 for x in jtu.tree_leaves(starts)}
+    if len(lengths) != 1 or lengths == {0}:
+        raise ValueError(
+            f"`{name}` must have a leading axis of one length, one state a row, but its "
+            f"shape is {jtu.tree_map(jnp.shape, starts)}. One state alone is "
+            f"`{name}[None]`."
+        )
+    first = jtu.tree_map(lambda x: x[0], starts)
+    fitted = fit_state(parts, first, f"{name}[0]")
+    if not same_shapes(first, fitted):
+        starts = jnp.stack(starts, axis=-1)
+    is_finite = [
+        jnp.all(jnp.isfinite(x), axis=tuple(range(1, x.ndim)))
+        for x in jtu.tree_leaves(starts)
+    ]
+    some_finite = jnp.any(jnp.all(jnp.stack(is_finite), axis=0))
+    if may_be_none:
+        return starts, SUCCESS
+    if is_concrete(some_finite) and not some_finite:
+        raise ValueError(f"`{name}` has no finite start. Find where the NaN was made.")
+    return starts, result_if(~some_finite, RESULTS.nan_input)
 
 
 def fit_state(parts: Parts, y: State, name: str) -> State:

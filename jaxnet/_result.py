@@ -48,6 +48,10 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "No start converged to a fixed point. Give more starts, or starts nearer to "
         "where the vector field is small; raise `max_steps`; or there is none."
     )
+    no_slow_point = (
+        "No start led to a slow point. Give more starts, or starts on a run of the system; "
+        "raise `max_speed` or `max_steps`; or there is none."
+    )
     too_many_fixed_points = (
         "More fixed points were found than `max_points`; those that come first in "
         "order are kept. Raise `max_points`."
