@@ -54,6 +54,11 @@ from ._linearise import (
 )
 from ._method import AbstractMethod as AbstractMethod
 from ._parameters import Parameter as Parameter, parameter as parameter
+from ._phase_plane import (
+    basins as basins,
+    Separatrices as Separatrices,
+    separatrices as separatrices,
+)
 from ._record import (
     AbstractRecord as AbstractRecord,
     RecordCounts as RecordCounts,

@@ -75,6 +75,11 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "All results are NaN. Take `jaxnet.switch_branch` from a `jaxnet.branch_point`, or "
         "start at another parameter."
     )
+    no_saddle = (
+        "The point has not one positive and one negative eigenvalue, so no separatrices "
+        "start from it. All results are NaN. Take a row of `jaxnet.fixed_points` whose "
+        "stability is a saddle."
+    )
     isolated_point = (
         "At this branch point no branches cross: it is an isolated fixed point, or it was "
         "not found. All results are NaN. See `imperfection`, and start near another."

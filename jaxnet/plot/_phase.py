@@ -6,11 +6,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike, Float
+from jax.flatten_util import ravel_pytree
+from jaxtyping import ArrayLike, Float, Int
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 
 from .._fixed_points import FixedPoints
 from .._linearise import flow_field, frozen_time
+from .._phase_plane import Separatrices
 from .._prepare import prepare_system
 from .._system import AbstractSystem
 from .._types import InputValue, RealScalarLike
@@ -109,3 +112,63 @@ def phase_plane(
     for i, label in enumerate(labels):
         ax.contour(x, y, flow[..., i], levels=[0.0], colors=COLOURS[i], linewidths=1.4)
         ax.plot([], [], color=COLOURS[i], label=label)
+
+
+def separatrices(ax: Axes, curves: Separatrices, **line) -> None:
+    """The stable (dark) and the unstable manifold (light) of a saddle of a plane.
+
+    **Arguments:**
+
+    - `ax`: the axes; what lies outside their limits is not shown, and does not move them.
+    - `curves`: from [`jaxnet.separatrices`][].
+    - `line`: passed on to `ax.plot`.
+    """
+    limits = ax.get_xlim(), ax.get_ylim()
+    kinds = (
+        (curves.stable, "0.2", "stable manifold"),
+        (curves.unstable, "0.6", "unstable"),
+    )
+    for manifold, colour, label in kinds:
+        for k, curve in enumerate(np.asarray(jax.vmap(jax.vmap(_flat))(manifold))):
+            options: dict[str, Any] = {"color": colour, "linewidth": 1.0, "zorder": 1}
+            options |= {"label": label if k == 0 else None}
+            ax.plot(*curve.T, **(options | line))
+    ax.set(xlim=limits[0], ylim=limits[1])
+
+
+def basins(
+    ax: Axes,
+    x: Float[ArrayLike, " columns"],
+    y: Float[ArrayLike, " rows"],
+    arrived: Int[ArrayLike, " starts"],
+) -> None:
+    """A phase plane in pale colours, one for each fixed point that its states lead to.
+
+    **Arguments:**
+
+    - `ax`: the axes.
+    - `x`, `y`: the values of the two state variables, evenly spaced.
+    - `arrived`: from [`jaxnet.basins`][] of ``jaxnet.lattice``'s states, for which the
+        first state variable is the slow index; states that lead to none stay white.
+    """
+    x, y = np.asarray(x), np.asarray(y)
+    rows = np.asarray(arrived).reshape(len(x), len(y)).T
+    numbers = np.unique(rows[rows >= 0])
+    colours = ListedColormap([COLOURS[k % len(COLOURS)] for k in range(len(numbers))])
+    places = np.searchsorted(numbers, rows).astype(float)
+    ax.pcolormesh(
+        x,
+        y,
+        np.where(rows >= 0, places, np.nan),
+        cmap=colours,
+        vmin=-0.5,
+        vmax=len(numbers) - 0.5,
+        alpha=0.18,
+        linewidth=0,
+        rasterized=True,
+        zorder=-1,
+    )
+
+
+def _flat(y):
+    return ravel_pytree(y)[0]
