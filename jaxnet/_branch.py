@@ -22,8 +22,9 @@ class Branch(eqx.Module):
     **Attributes:**
 
     - `y`, `parameter`: the fixed points; a leading axis of ``method.max_steps + 1``.
-    - `tangent_y`, `tangent_parameter`: the direction to the next row, of unit length in the
-        units of the method's `scale` and of the span.
+    - `tangent_y`, `tangent_parameter`: the direction to the next row. It has unit length if
+        the state is measured by the root mean square in units of the method's `scale`, and
+        the parameter in units of the span.
     - `eigenvalues`: of the Jacobian (1/ms), by falling real part.
     - `stability`: of each point.
     - `accepted`: which rows hold a point. Mask by it before you reduce.
@@ -59,7 +60,10 @@ class Branch(eqx.Module):
         """
         p = self.parameter
         ends = jnp.minimum(p[1:], p[:-1]), jnp.maximum(p[1:], p[:-1])
-        passes = (ends[0] <= parameter) & (parameter < ends[1]) & self.accepted[1:]
+        passes = (ends[0] <= parameter) & (parameter < ends[1])
+        # The last point of the branch has no row after it.
+        is_last = jnp.arange(len(p) - 1) == jnp.sum(self.accepted) - 2
+        passes = (passes | (is_last & (p[1:] == parameter))) & self.accepted[1:]
         part = (parameter - p[:-1]) / jnp.where(passes, p[1:] - p[:-1], 1.0)
 
         def interpolate(y):

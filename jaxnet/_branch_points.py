@@ -133,7 +133,7 @@ def refine_branch_point(
     # J^T w = 0, so w is its right null vector, and v that of J.
     v = Bordered.of(matrix, found.w, v).solve(jnp.zeros_like(x), 1.0)
     v = oriented(v / jnp.linalg.norm(v))
-    flow, null = flow_at_zero(alive, x, v, parameters)
+    flow, null = flow_at_zero(alive, x, v, parameters, w_0)
 
     # The two directions (alpha v + beta z, beta) with z = dy/dp across v.
     both = lambda point: alive.field(point[:-1], point[-1:])

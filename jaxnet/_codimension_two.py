@@ -235,15 +235,15 @@ def refine_cusp(family: Family, x: Vector, parameters: Parameters, before: RESUL
     """The cusp near a state and two parameters, unless something failed before."""
 
     def equations(z: FoldUnknowns):
-        flow, _ = flow_at_zero(family, z.x, z.v, z.parameters)
+        flow, _ = flow_at_zero(family, z.x, z.v, z.parameters, left)
         return jnp.append(z.equations(family), flow.quadratic)
 
-    _, v = null_vectors(family.jacobian(x, parameters))
+    left, v = null_vectors(family.jacobian(x, parameters))
     found, converged = solve_critical(FoldUnknowns(x, v, parameters), equations)
     result = worst(before, result_if(~converged, RESULTS.no_bifurcation))
     good = result == SUCCESS
     v = oriented(found.v)
-    flow, _ = flow_at_zero(live_where(good, family), found.x, v, found.parameters)
+    flow, _ = flow_at_zero(live_where(good, family), found.x, v, found.parameters, left)
     values = family.unravel(found.x), found.parameters, family.unravel(v), flow.cubic
     return Cusp(*nan_unless(good, values), valid=good, result=result)
 

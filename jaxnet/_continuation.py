@@ -5,19 +5,20 @@ import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
 import numpy as np
-from jaxtyping import Array, Bool, Complex, Float
+from jaxtyping import Array, Float
 
 from . import _small_linear
 from ._arnoldi import rightmost_eigenvalues
 from ._branch import Branch
 from ._branch_points import BranchPoint, refine_branch_point
-from ._curve import Box, Curve, Follower, kernel, PseudoArclength
+from ._curve import Box, Follower, kernel, PseudoArclength
+from ._detect import detect, detected_from_crossing
 from ._family import as_span, check_count, Family, prepare_family, Span, Where
 from ._folds import refine_fold
 from ._hopf_points import refine_hopf
-from ._linearise import classify
+from ._linearise import classify, default_tolerance
 from ._newton import Vector
-from ._passed import changes_sign, refine_passed, Row
+from ._passed import map_rows, refine_passed, Row
 from ._result import result_if, RESULTS, SUCCESS, worst
 from ._system import AbstractSystem
 from ._tree import nan_unless
@@ -205,7 +206,7 @@ class _Continuation(eqx.Module):
         scaled = self._scaled(family)
         guess = jax.lax.stop_gradient(scaled.from_units(family.state, family.parameters))
         start, tangent, found = self._start(scaled, guess)
-        result = worst(before, self._check_parameter(family), found)
+        result = worst(before, self._check_inside(family.parameters[0]), found)
         return self._branch(scaled, start, tangent, result, starts_on_crossing=False)
 
     @eqx.filter_jit
@@ -218,10 +219,9 @@ class _Continuation(eqx.Module):
         flat = jnp.concatenate([x.ravel() for x in jtu.tree_leaves(along_y)])
         tangent = scaled.from_units(flat, point.direction_parameter[direction][None])
         tangent = jax.lax.stop_gradient(tangent / jnp.linalg.norm(tangent))
-        inside = (point.parameter >= self.low) & (point.parameter <= self.high)
         result = worst(
             before,
-            result_if(~inside, RESULTS.start_outside_span),
+            self._check_inside(point.parameter),
             result_if(~jnp.all(jnp.isfinite(tangent)), RESULTS.isolated_point),
         )
         return self._branch(scaled, start, tangent, result, starts_on_crossing=True)
@@ -229,36 +229,42 @@ class _Continuation(eqx.Module):
     def _scaled(self, family: Family) -> _Scaled:
         return _Scaled(family, self.follow.method.scale, self.high - self.low)
 
-    def _check_parameter(self, family: Family) -> RESULTS:
-        p = family.parameters
-        inside = (p[0] >= self.low) & (p[0] <= self.high)
-        # At the start itself the derivative may be zero and the branch be a branch still.
-        noise = np.random.default_rng(0).normal(size=(4, family.state.size))
-        probes = family.state + self.follow.method.scale * jnp.asarray(noise, float)
-        change = jax.vmap(lambda x: jax.jacfwd(lambda p: family.field(x, p))(p))(probes)
-        return worst(
-            result_if(~inside, RESULTS.start_outside_span),
-            result_if(jnp.all(change == 0), RESULTS.parameter_without_effect),
-        )
+    def _check_inside(self, p: Float[Array, ""]) -> RESULTS:
+        return result_if(~((p >= self.low) & (p <= self.high)), RESULTS.start_outside_span)
+
+    def _check_parameter(self, scaled: _Scaled, start: Vector) -> RESULTS:
+        """Whether the flow depends on the parameter somewhere around the start.
+
+        At the start itself the derivative may be zero and the branch be a branch still.
+        """
+        noise = np.random.default_rng(0).normal(size=(8, start.size))
+        noise[:4, -1] = 0
+        probes = start + jnp.asarray(noise, float)
+        along = jnp.zeros_like(start).at[-1].set(1.0)
+        change = jax.vmap(lambda z: jax.jvp(scaled.equations, (z,), (along,))[1])(probes)
+        return result_if(jnp.all(change == 0), RESULTS.parameter_without_effect)
 
     def _start(self, scaled: _Scaled, guess: Vector) -> tuple[Vector, Vector, RESULTS]:
         """A point of the branch, its tangent along which the parameter rises, and whether
         there are such."""
         axis = jnp.zeros_like(guess).at[-1].set(1.0)
-        if self.follow.matrix_free:
-            root = self.follow.correct(scaled.equations, guess, axis)
-            tangent = self.follow.tangent(scaled.equations, root.x, axis)
-            crossing = jnp.asarray(False)
-        else:
+        row, crossing = axis, jnp.asarray(False)
+        if not self.follow.matrix_free:
             # At a fold the parameter cannot be held.
-            tangent, _ = kernel(scaled.equations, guess)
+            tangent, crossing = kernel(scaled.equations, guess)
             row = jnp.where(jnp.abs(tangent[-1]) > 1e-3, axis, tangent)
-            root = self.follow.correct(scaled.equations, guess, row)
-            tangent, crossing = kernel(scaled.equations, root.x)
+            at_rest = jnp.max(jnp.abs(scaled.equations(guess))) <= default_tolerance()
+            crossing = crossing & at_rest
+        root = self.follow.correct(scaled.equations, guess, row)
         near = jnp.linalg.norm(root.x - guess) <= _START_DISTANCE
+        tangent = self.follow.tangent(scaled.equations, root.x, row)
+        if not self.follow.matrix_free:
+            tangent, again = kernel(scaled.equations, root.x)
+            crossing = crossing | (root.converged & again)
         result = worst(
-            result_if(~(root.converged & near), RESULTS.start_not_on_branch),
             result_if(crossing, RESULTS.nonhyperbolic_start),
+            result_if(~(root.converged & near), RESULTS.start_not_on_branch),
+            self._check_parameter(scaled, root.x),
         )
         tangent = jnp.where(tangent[-1] < 0, -tangent, tangent)
         return root.x, tangent, result
@@ -286,12 +292,14 @@ class _Continuation(eqx.Module):
         family = scaled.family
         points, tangents = (jax.vmap(scaled.to_units)(z) for z in (curve.x, curve.tangent))
         x, p = points
-        eigenvalues, exact = self._eigenvalues(family, x, p)
-        fold_after, hopf_after, branch_point_after = _passed(scaled, curve, eigenvalues)
-
+        eigenvalues, exact = self._eigenvalues(family, curve.accepted, x, p)
+        passed = detect(scaled.equations, curve, eigenvalues)
+        if starts_on_crossing:
+            passed = detected_from_crossing(passed, curve)
+        fold_after, hopf_after, branch_point_after, coincide = passed
         rows = Row(x, p, jnp.concatenate(tangents, axis=1))
 
-        def refine(passed, refine_one):
+        def refine(passed, after, refine_one):
             return refine_passed(
                 passed,
                 rows,
@@ -299,20 +307,29 @@ class _Continuation(eqx.Module):
                 lambda point: point.parameter[None],
                 (scaled.state_unit, scaled.span[None]),
                 self.max_points,
+                after,
             )
 
         folds, folds_found = refine(
-            fold_after, lambda r, result: refine_fold(family, r.x, r.parameters, result)
+            fold_after,
+            hopf_after,
+            lambda r, result: refine_fold(family, r.x, r.parameters, result),
         )
         hopf_points, hopf_found = refine(
-            hopf_after, lambda r, result: refine_hopf(family, r.x, r.parameters, result)
+            hopf_after,
+            folds.valid,
+            lambda r, result: refine_hopf(family, r.x, r.parameters, result),
         )
         branch_points, branch_points_found = refine(
             branch_point_after,
+            hopf_points.valid,
             lambda r, result: refine_branch_point(
                 family, r.x, r.parameters, r.tangent, result
             ),
         )
+        # Branches that do not quite cross: a step may have led from one to the other.
+        size = jnp.max(jnp.abs(eigenvalues))
+        missed = jnp.abs(branch_points.imperfection) > size * default_tolerance() / 10
         unravel = jax.vmap(family.unravel)
         values = nan_unless(
             before == SUCCESS,
@@ -341,49 +358,25 @@ class _Continuation(eqx.Module):
                 folds_found,
                 hopf_found,
                 branch_points_found,
+                result_if(coincide, RESULTS.not_refined),
+                result_if(jnp.any(missed), RESULTS.near_crossing),
                 result_if(~exact, RESULTS.eigenvalues_inexact),
             ),
         )
 
-    def _eigenvalues(self, family: Family, x, p):
+    def _eigenvalues(self, family: Family, accepted, x, p):
         """Of the points, and whether they are known well."""
         if self.n_eigenvalues == family.state.size:
-            jacobians = jax.vmap(family.jacobian)(x, p)
-            return jax.vmap(_small_linear.eigenvalues)(jacobians), jnp.asarray(True)
+            of_one = lambda x, p: _small_linear.eigenvalues(family.jacobian(x, p))
+            return map_rows(of_one, accepted, x, p), jnp.asarray(True)
 
-        def of_one(point):
-            x, p = jax.lax.stop_gradient(point)
+        def some_of_one(x, p):
+            x, p = jax.lax.stop_gradient((x, p))
             linear = lambda v: jax.jvp(lambda x: family.field(x, p), (x,), (v,))[1]
             return rightmost_eigenvalues(
                 linear, x.size, self.n_eigenvalues, _KRYLOV_DIMENSION
             )
 
-        # One after the other: each needs a basis of its own.
-        values, residuals = jax.lax.map(of_one, (x, p))
+        values, residuals = map_rows(some_of_one, accepted, x, p)
         size = jnp.max(jnp.abs(values), axis=1)
         return values, jnp.all(residuals <= 1e-3 * size)
-
-
-def _passed(
-    scaled: _Scaled, curve: Curve, eigenvalues: Complex[Array, "rows n"]
-) -> tuple[Bool[Array, " rows"], Bool[Array, " rows"], Bool[Array, " rows"]]:
-    """Between which rows and the next there is a fold, a Hopf point, a branch point."""
-
-    def determinant_sign(z, tangent):
-        matrix = jax.jacfwd(scaled.equations)(z)
-        return _small_linear.determinant_sign(jnp.concatenate([matrix, tangent[None]]))
-
-    x, tangents = jax.lax.stop_gradient((curve.x, curve.tangent))
-    unstable = jnp.sum(eigenvalues.real > 0, axis=1)
-    if eigenvalues.shape[1] == x.shape[1] - 1:
-        determinant = jax.vmap(determinant_sign)(x, tangents)
-    else:
-        # The same by Cramer's rule, but for a constant sign, if all positive eigenvalues
-        # are known.
-        determinant = jnp.where(unstable % 2 == 0, 1.0, -1.0) * tangents[:, -1]
-    fold = changes_sign(tangents[:, -1], curve.accepted)
-    branch_point = changes_sign(determinant, curve.accepted)
-    # A fold and a branch point each account for one eigenvalue.
-    crossed = jnp.abs(jnp.diff(unstable, append=unstable[-1:])) - fold - branch_point
-    both = curve.accepted & jnp.append(curve.accepted[1:], False)
-    return fold, both & (crossed >= 2), branch_point

@@ -107,9 +107,16 @@ def oriented(v: Vector) -> Vector:
 
 
 def null_vectors(matrix: Matrix) -> tuple[Vector, Vector]:
-    """The left and the right vector of the smallest singular value."""
-    left, _, right = jnp.linalg.svd(jax.lax.stop_gradient(matrix))
-    return left[:, -1], right[-1]
+    """The left and the right vector of the smallest singular value.
+
+    The rows are scaled first, since each variable may have a time scale of its own.
+    """
+    matrix = jax.lax.stop_gradient(matrix)
+    size = jnp.linalg.norm(matrix, axis=1)
+    size = jnp.where(size > 0, size, 1.0)
+    left, _, right = jnp.linalg.svd(matrix / size[:, None])
+    left = left[:, -1] / size
+    return left / jnp.linalg.norm(left), right[-1]
 
 
 class Bordered(NamedTuple):
@@ -123,9 +130,10 @@ class Bordered(NamedTuple):
         matrix: Inexact[Array, "n n"],
         column: Inexact[Array, " n"],
         row: Inexact[Array, " n"],
+        corner: float = 0.0,
     ) -> "Bordered":
         top = jnp.concatenate([matrix, column[:, None]], axis=1)
-        return cls(jnp.concatenate([top, jnp.append(row, 0.0)[None]]))
+        return cls(jnp.concatenate([top, jnp.append(row, corner)[None]]))
 
     def solve(self, right: Inexact[Array, " n"], last: float = 0.0) -> Inexact[Array, " n"]:
         """The solution without its last entry."""
@@ -139,7 +147,9 @@ def solve_critical(
     start, unravel = ravel_pytree(unknowns)
     flat = lambda z: equations(unravel(z))
     root = newton(flat, start, max_steps=_NEWTON_STEPS)
-    x = implicit_root(flat, root.x, root.converged)
+    # What diverged is replaced, so that it has finite derivatives, if meaningless ones.
+    x = jnp.where(root.converged, root.x, jax.lax.stop_gradient(start))
+    x = implicit_root(flat, x, root.converged)
     return unravel(x), root.converged
 
 

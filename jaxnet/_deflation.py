@@ -3,6 +3,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Real
 
@@ -30,11 +31,12 @@ def deflated_fixed_points(
 
     Newton's method is applied to $M f$ with $M = \prod_k (1 + 1 / |y - y_k|^2)$, which is
     infinite at the known fixed points $y_k$, so that it is led away from them, also from a
-    start right beside one. Each fixed point that is found is one of the known ones for the
-    next search, up to `max_points`.
+    start right beside one; a start on one is moved aside by a hundredth. Each fixed point
+    that is found is one of the known ones for the next search, up to `max_points`.
 
-    So a second branch is found that is not connected to a first: search from the states of
-    the first, with those for the known ones.
+    So a second branch is found that is not connected to a first: search from a lattice, or
+    from states beside those of the first, with `crossings` for the known ones. It does not
+    promise to find all.
 
     **Arguments:**
 
@@ -121,8 +123,17 @@ def _newton(
         _, going, steps = state
         return going & (steps < search.max_steps)
 
+    # At a known one there is no direction that leads away.
+    noise = jnp.asarray(np.random.default_rng(0).normal(size=start.size), float)
+    aside = start + 0.01 * (1 + jnp.abs(start)) * noise
+    start = jnp.where(_is_near(search, start, avoid, is_known), aside, start)
     state = (start, jnp.asarray(True), jnp.asarray(0))
     x, going, _ = jax.lax.while_loop(goes_on, advance, state)
+    near = _is_near(search, x, avoid, is_known)
+    return x, ~going & jnp.all(jnp.isfinite(x)) & ~near
+
+
+def _is_near(search: Search, x: Vector, avoid, is_known) -> Bool[Array, ""]:
+    """Whether a state is one of those to be avoided."""
     bound = search.separation * (1 + jnp.abs(x))
-    near = jnp.all(jnp.abs(x - avoid) <= bound, axis=1) & is_known
-    return x, ~going & jnp.all(jnp.isfinite(x)) & ~jnp.any(near)
+    return jnp.any(jnp.all(jnp.abs(x - avoid) <= bound, axis=1) & is_known)

@@ -129,17 +129,20 @@ def _fold_curve(plane: ParameterPlane, family: Family, before: RESULTS) -> FoldC
         upper,
         before,
     )
-    along_v, overlap = _fold_tests(family, points)
+    left, along_v, overlap = _fold_tests(family, points)
     cusp_after = changes_sign(along_v, curve.accepted)
     takens_after = changes_sign(overlap, curve.accepted)
-    cusps, cusps_found = plane.refine(family, points, curve, cusp_after, refine_cusp)
+    cusps, cusps_found = plane.refine(
+        family, points, curve, cusp_after, refine_cusp, takens_after
+    )
     takens, takens_found = plane.refine(
-        family, points, curve, takens_after, refine_bogdanov_takens
+        family, points, curve, takens_after, refine_bogdanov_takens, cusps.valid
     )
     alive = live_where(start == SUCCESS, family)
-    coefficient = jax.vmap(lambda z: flow_at_zero(alive, *z)[0].quadratic)(points)
+    flow_at = lambda z, left: flow_at_zero(alive, z.x, z.v, z.parameters, left)[0]
+    flow = jax.vmap(flow_at)(points, left)
     unravel = jax.vmap(family.unravel)
-    values = unravel(points.x), points.parameters, unravel(points.v), coefficient
+    values = unravel(points.x), points.parameters, unravel(points.v), flow.quadratic
     return FoldCurve(
         *nan_unless(start == SUCCESS, values),
         accepted=curve.accepted,
@@ -154,8 +157,8 @@ def _fold_curve(plane: ParameterPlane, family: Family, before: RESULTS) -> FoldC
 
 def _fold_tests(
     family: Family, points: FoldUnknowns
-) -> tuple[Float[Array, " rows"], Float[Array, " rows"]]:
-    """What is zero at a cusp, and what is zero at a Bogdanov-Takens point."""
+) -> tuple[Float[Array, "rows n"], Float[Array, " rows"], Float[Array, " rows"]]:
+    """The left null vectors; what is zero at a cusp; what at a Bogdanov-Takens point."""
 
     def one(z):
         left, _ = null_vectors(family.jacobian(z.x, z.parameters))
@@ -166,4 +169,4 @@ def _fold_tests(
     # A left vector may be the opposite of that of the row before.
     turned = jnp.sum(left[1:] * left[:-1], axis=1) < 0
     sign = jnp.cumprod(jnp.append(1.0, jnp.where(turned, -1.0, 1.0)))
-    return sign * along_v, sign * overlap
+    return left, sign * along_v, sign * overlap

@@ -88,13 +88,13 @@ def _fold(family: Family, result: RESULTS) -> Fold:
 
 def refine_fold(family: Family, x: Vector, parameters: Parameters, before: RESULTS) -> Fold:
     """The fold near a state and a parameter, unless something failed before."""
-    _, v = null_vectors(family.jacobian(x, parameters))
+    left, v = null_vectors(family.jacobian(x, parameters))
     start = FoldUnknowns(x, v, parameters)
     found, converged = solve_critical(start, lambda z: z.equations(family))
     result = worst(before, result_if(~converged, RESULTS.no_bifurcation))
     good = result == SUCCESS
     v = oriented(found.v)
-    flow, _ = flow_at_zero(live_where(good, family), found.x, v, found.parameters)
+    flow, _ = flow_at_zero(live_where(good, family), found.x, v, found.parameters, left)
     unravel = family.unravel
     values = unravel(found.x), found.parameters[0], unravel(v), flow.quadratic
     return Fold(*nan_unless(good, values), valid=good, result=result)

@@ -37,16 +37,15 @@ from ._types import InputValue, RealScalarLike, State
 class HopfCurve(eqx.Module):
     """A curve of Hopf points in the plane of two parameters, in order along it.
 
-    It ends on Bogdanov-Takens points, where the frequency is zero and the Lyapunov
-    coefficient infinite. Rows that are not `accepted` come last and repeat the last one
-    that is.
+    It ends on Bogdanov-Takens points, where the frequency is zero. Rows that are not
+    `accepted` come last and repeat the last one that is.
 
     **Attributes:**
 
     - `y`, `parameters`: the Hopf points; a leading axis of ``method.max_steps + 1``, and
         the two parameters on the last axis.
-    - `omega`, `lyapunov`: as of a [`jaxnet.Hopf`][]; at an end with the frequency zero the
-        coefficient is NaN.
+    - `omega`, `lyapunov`: as of a [`jaxnet.Hopf`][]; where the frequency
+        is zero, there is no coefficient: it is NaN.
     - `accepted`: which rows hold a point. Mask by it before you reduce.
     - `generalised_hopf_after`: which rows have such a point between them and the next one.
     - `generalised_hopf`, `bogdanov_takens`: the points themselves, with a leading axis of
@@ -139,7 +138,7 @@ def _hopf_curve(plane: ParameterPlane, family: Family, before: RESULTS) -> HopfC
     omega, lyapunov = jnp.where(turns, omega, 0.0), jnp.where(turns, lyapunov, jnp.nan)
     generalised_after = changes_sign(lyapunov, curve.accepted & turns)
     generalised, generalised_found = plane.refine(
-        family, points, curve, generalised_after, refine_generalised_hopf
+        family, points, curve, generalised_after, refine_generalised_hopf, generalised_after
     )
     takens, takens_found = _at_ends(family, points, curve, ~turns)
     values = jax.vmap(family.unravel)(points.x), points.parameters, omega, lyapunov

@@ -1,4 +1,4 @@
-"""Hopf points: where a fixed point sheds or swallows a limit cycle."""
+"""Hopf points: where a limit cycle grows from a fixed point, or shrinks onto it."""
 
 import equinox as eqx
 import jax
@@ -25,7 +25,7 @@ from ._types import InputValue, RealScalarLike, State
 
 
 class Hopf(eqx.Module):
-    r"""A Hopf point: a fixed point sheds or swallows a limit cycle.
+    r"""A Hopf point: a limit cycle grows from a fixed point, or shrinks onto it.
 
     One, or many with leading axes; those that are not valid are NaN.
 

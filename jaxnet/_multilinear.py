@@ -2,7 +2,7 @@
 
 import functools as ft
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -17,22 +17,34 @@ def multilinear(
 ) -> Inexact[Array, " m"]:
     r"""The k-th derivative along k vectors, $\sum \partial^k f / \partial x_i \ldots$
 
-    One number of vectors, one order: two give what Kuznetsov calls B, three give C. It is
-    linear over the complex numbers in each of them, while the field is only ever given
-    real ones.
+    Kuznetsov calls it B for two vectors, C for three. It is linear over the complex numbers
+    in each of them, while the field is only ever given real ones.
     """
-    derivative = lambda *directions: ft.reduce(_along, directions, field)(x)
+    return multilinears(field, x, [vectors])[0]
+
+
+def multilinears(
+    field: Callable[[Float[Array, " n"]], Float[Array, " m"]],
+    x: Float[Array, " n"],
+    forms: Sequence[Sequence[Inexact[Array, " n"]]],
+) -> Inexact[Array, "forms m"]:
+    """Several forms of one order: their derivative is compiled once for all of them."""
+    (order,) = {len(vectors) for vectors in forms}
+    is_complex = any(jnp.iscomplexobj(v) for vectors in forms for v in vectors)
+    parts = (jnp.real, jnp.imag) if is_complex else (jnp.real,)
     # A complex vector enters by its real part, and by i times its imaginary part.
-    parts = [(v.real, v.imag) if jnp.iscomplexobj(v) else (v,) for v in vectors]
-    terms = list(itertools.product(*parts))
-    values = jax.vmap(derivative)(
-        *(jnp.stack(column) for column in zip(*terms, strict=True))
-    )
-    if len(terms) == 1:
-        return values[0]
-    count = [range(len(p)) for p in parts]
-    powers = np.array([1j ** sum(indices) for indices in itertools.product(*count)])
-    return jnp.tensordot(jnp.asarray(powers, jnp.result_type(complex)), values, axes=1)
+    chosen = list(itertools.product(range(len(parts)), repeat=order))
+    columns = [
+        jnp.stack([parts[choice[k]](vectors[k]) for vectors in forms for choice in chosen])
+        for k in range(order)
+    ]
+    derivative = lambda *directions: ft.reduce(_along, directions, field)(x)
+    values = jax.vmap(derivative)(*columns)
+    values = values.reshape(len(forms), len(chosen), -1)
+    if not is_complex:
+        return values[:, 0]
+    powers = np.array([1j ** sum(choice) for choice in chosen])
+    return jnp.einsum("c,fcm->fm", jnp.asarray(powers, jnp.result_type(complex)), values)
 
 
 def _along(function: Callable, direction: Float[Array, " n"]) -> Callable:

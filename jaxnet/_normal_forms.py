@@ -1,15 +1,14 @@
 """The normal forms of a flow at its bifurcation points: their coefficients."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Complex, Float, Inexact
 
-from ._critical import Bordered, Matrix, null_vectors
+from ._critical import Bordered, Matrix
 from ._family import Family, Parameters
-from ._multilinear import multilinear
+from ._multilinear import multilinear, multilinears
 from ._newton import Vector
 
 
@@ -21,8 +20,8 @@ class ZeroEigenvalue(NamedTuple):
     bordered: Bordered
 
     @classmethod
-    def of(cls, matrix: Matrix, v: Vector) -> "ZeroEigenvalue":
-        left, _ = null_vectors(matrix)
+    def of(cls, matrix: Matrix, v: Vector, left: Vector) -> "ZeroEigenvalue":
+        """From v, and from a vector that is not normal to w."""
         zero = jnp.zeros_like(v)
         w = Bordered.of(matrix.T, v, left).solve(zero, 1.0)
         return cls(v, w, Bordered.of(matrix, w, v))
@@ -44,10 +43,12 @@ class FlowAtZero(NamedTuple):
     overlap: Float[Array, ""]
 
 
-def flow_at_zero(family: Family, x: Vector, v: Vector, parameters: Parameters):
+def flow_at_zero(
+    family: Family, x: Vector, v: Vector, parameters: Parameters, left: Vector
+) -> tuple[FlowAtZero, ZeroEigenvalue]:
     """The coefficients of the normal form at a zero eigenvalue, and its vectors."""
     field = lambda x: family.field(x, parameters)
-    null = ZeroEigenvalue.of(family.jacobian(x, parameters), v)
+    null = ZeroEigenvalue.of(family.jacobian(x, parameters), v, left)
     overlap = jnp.vdot(null.w, v)
     square = multilinear(field, x, v, v)
     a = jnp.vdot(null.w, square) / overlap / 2
@@ -60,43 +61,57 @@ def flow_at_zero(family: Family, x: Vector, v: Vector, parameters: Parameters):
 
 
 class ImaginaryPair(NamedTuple):
-    r"""$J q = i\omega q$ and $J^T p = -i\omega p$, with $|q| = 1$ and $p^* q = 1$."""
+    r"""The eigenvalue $i\omega$ and its vector: $J q = i\omega q$, $|q| = 1$."""
 
     omega: Float[Array, ""]
     q: Complex[Array, " n"]
-    p: Complex[Array, " n"]
 
     @classmethod
     def of(cls, matrix: Matrix, v: Vector, kappa: Float[Array, ""]) -> "ImaginaryPair":
         omega = jnp.sqrt(kappa)
         q = jax.lax.complex(v, -(matrix @ v) / omega)
-        q = q / jnp.linalg.norm(q)
-        shifted = matrix.T + 1j * omega * jnp.eye(len(v))
-        p = Bordered.of(shifted, q, q.conj()).solve(jnp.zeros_like(q), 1.0)
-        return cls(omega, q, p)
+        return cls(omega, q / jnp.linalg.norm(q))
 
 
-class _Forms(NamedTuple):
+class _ThirdOrder(NamedTuple):
     """What both Lyapunov coefficients are made of, at one Hopf point."""
 
-    form: Callable
-    inverse: Callable
+    # The left eigenvector, with p* q = 1.
+    p: Complex[Array, " n"]
     h20: Complex[Array, " n"]
-    h11: Float[Array, " n"]
+    h11: Complex[Array, " n"]
     # What the third-order terms push along q, and its part along q.
     third: Complex[Array, " n"]
     g21: Complex[Array, ""]
 
 
-def _forms(family: Family, x: Vector, pair: ImaginaryPair, parameters: Parameters):
-    omega, q, p = pair
+def _third_order(family: Family, x: Vector, pair: ImaginaryPair, parameters: Parameters):
+    omega, q = pair
     matrix, eye = family.jacobian(x, parameters), jnp.eye(len(x))
-    form = lambda *v: multilinear(lambda x: family.field(x, parameters), x, *v)
-    inverse = lambda k, right: jnp.linalg.solve(1j * k * omega * eye - matrix, right)
-    h20 = inverse(2, form(q, q))
-    h11 = inverse(0, form(q, q.conj())).real
-    third = form(q, q, q.conj()) + form(q.conj(), h20) + 2 * form(q, h11)
-    return _Forms(form, inverse, h20, h11, third, jnp.vdot(p, third))
+    forms = lambda *vectors: multilinears(lambda x: family.field(x, parameters), x, vectors)
+    shifted = lambda k: 1j * k * omega * eye - matrix
+    bqq, bqc = forms((q, q), (q, q.conj()))
+    nothing = jnp.zeros_like(q)
+    p, h20, h11 = _solve_together(
+        (Bordered.of(-shifted(-1).T, q, q.conj()), nothing, 1.0),
+        (Bordered.of(shifted(2), nothing, nothing, 1.0), bqq, 0.0),
+        (Bordered.of(shifted(0), nothing, nothing, 1.0), bqc, 0.0),
+    )
+    first, second = forms((q.conj(), h20), (q, h11))
+    third = forms((q, q, q.conj()))[0] + first + 2 * second
+    return _ThirdOrder(p, h20, h11, third, jnp.vdot(p, third))
+
+
+def _solve_together(
+    *systems: tuple[Bordered, Inexact[Array, " n"], float],
+) -> Inexact[Array, "systems n"]:
+    """The solutions of several systems in one batch, each without its last entry.
+
+    Two batches at a time can wait for each other forever: see docs/numerics.md.
+    """
+    matrices = jnp.stack([bordered.matrix for bordered, _, _ in systems])
+    rights = jnp.stack([jnp.append(right, last) for _, right, last in systems])
+    return jnp.linalg.solve(matrices, rights[..., None])[:, :-1, 0]
 
 
 def first_lyapunov(
@@ -109,51 +124,85 @@ def first_lyapunov(
 
     Source: Kuznetsov 1999, doi:10.1137/S0036142998335005.
     """
-    return _forms(family, x, pair, parameters).g21.real / (2 * pair.omega)
+    return _third_order(family, x, pair, parameters).g21.real / (2 * pair.omega)
 
 
 def second_lyapunov(
     family: Family, x: Vector, pair: ImaginaryPair, parameters: Parameters
 ) -> Float[Array, ""]:
     r"""The second Lyapunov coefficient, $\mathrm{Re}\, c_2 / \omega$, if the first is 0."""
-    omega, q, p = pair
-    f, inverse, h20, h11, third, g21 = _forms(family, x, pair, parameters)
-    qc, h02 = q.conj(), h20.conj()
-    h30 = inverse(3, f(q, q, q) + 3 * f(q, h20))
-    shifted = 1j * omega * jnp.eye(len(x)) - family.jacobian(x, parameters)
-    h21 = Bordered.of(shifted, q, p.conj()).solve(third - g21 * q)
+    omega, q = pair
+    p, h20, h11, third, g21 = _third_order(family, x, pair, parameters)
+    c, h02 = q.conj(), h20.conj()
+    forms = lambda *vectors: multilinears(lambda x: family.field(x, parameters), x, vectors)
+    shifted = lambda k: 1j * k * omega * jnp.eye(len(x)) - family.jacobian(x, parameters)
+    nothing = jnp.zeros_like(q)
+    inverse_of = lambda k: Bordered.of(shifted(k), nothing, nothing, 1.0)
+
+    # Names give the vectors: 0 for q, 1 for its conjugate, then the subscripts of h.
+    b_0_20, b_20_11, b_11_11, b_02_20 = forms((q, h20), (h20, h11), (h11, h11), (h02, h20))
+    c_000, c_00_11, c_01_20, c_01_11, c_11_20, c_00_02, c_0_02_20, c_0_11_11, c_1_20_11 = (
+        forms(
+            (q, q, q),
+            (q, q, h11),
+            (q, c, h20),
+            (q, c, h11),
+            (c, c, h20),
+            (q, q, h02),
+            (q, h02, h20),
+            (q, h11, h11),
+            (c, h20, h11),
+        )
+    )
+    d_0001, d_0011, d_000_02, d_011_20, d_001_11 = forms(
+        (q, q, q, c), (q, q, c, c), (q, q, q, h02), (q, c, c, h20), (q, q, c, h11)
+    )
+    (e_00011,) = forms((q, q, q, c, c))
+
+    h30, h21 = _solve_together(
+        (inverse_of(3), c_000 + 3 * b_0_20, 0.0),
+        (Bordered.of(shifted(1), q, p.conj()), third - g21 * q, 0.0),
+    )
     h12 = h21.conj()
-    h31 = inverse(
-        2,
-        f(q, q, q, qc)
-        + 3 * (f(q, q, h11) + f(q, qc, h20) + f(h20, h11) + f(q, h21) - g21 * h20)
-        + f(qc, h30),
+    b_0_21, b_1_30, b_0_12, b_1_21, b_02_30, b_12_20, b_11_21 = forms(
+        (q, h21), (c, h30), (q, h12), (c, h21), (h02, h30), (h12, h20), (h11, h21)
     )
-    h22 = inverse(
-        0,
-        f(q, q, qc, qc)
-        + 4 * f(q, qc, h11)
-        + f(qc, qc, h20)
-        + f(q, q, h02)
-        + 2 * (f(h11, h11) + f(q, h12) + f(qc, h21))
-        + f(h02, h20)
-        - 4 * h11 * g21.real,
+    c_11_30, c_00_12, c_01_21 = forms((c, c, h30), (q, q, h12), (q, c, h21))
+
+    h31, h22 = _solve_together(
+        (
+            inverse_of(2),
+            d_0001 + 3 * (c_00_11 + c_01_20 + b_20_11 + b_0_21 - g21 * h20) + b_1_30,
+            0.0,
+        ),
+        (
+            inverse_of(0),
+            d_0011
+            + 4 * c_01_11
+            + c_11_20
+            + c_00_02
+            + 2 * (b_11_11 + b_0_12 + b_1_21)
+            + b_02_20
+            - 4 * h11 * g21.real,
+            0.0,
+        ),
     )
+    b_1_31, b_0_22 = forms((c, h31), (q, h22))
     fifth = (
-        f(q, q, q, qc, qc)
-        + f(q, q, q, h02)
-        + 3 * f(q, qc, qc, h20)
-        + 6 * f(q, q, qc, h11)
-        + f(qc, qc, h30)
-        + 3 * f(q, q, h12)
-        + 6 * f(q, qc, h21)
-        + 3 * f(q, h02, h20)
-        + 6 * f(q, h11, h11)
-        + 6 * f(qc, h20, h11)
-        + 2 * f(qc, h31)
-        + 3 * f(q, h22)
-        + f(h02, h30)
-        + 3 * f(h12, h20)
-        + 6 * f(h11, h21)
+        e_00011
+        + d_000_02
+        + 3 * d_011_20
+        + 6 * d_001_11
+        + c_11_30
+        + 3 * c_00_12
+        + 6 * c_01_21
+        + 3 * c_0_02_20
+        + 6 * c_0_11_11
+        + 6 * c_1_20_11
+        + 2 * b_1_31
+        + 3 * b_0_22
+        + b_02_30
+        + 3 * b_12_20
+        + 6 * b_11_21
     )
     return jnp.vdot(p, fifth).real / (12 * omega)

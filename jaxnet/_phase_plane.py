@@ -13,11 +13,11 @@ from ._fixed_points import FixedPoints
 from ._grid import Grid
 from ._linearise import flat_field, flow_field, frozen_time
 from ._method import AbstractMethod
-from ._prepare import prepare_state, prepare_system
+from ._prepare import prepare_starts, prepare_state, prepare_system
 from ._result import is_concrete, result_if, RESULTS, SUCCESS, worst
 from ._simulate import simulate
 from ._system import AbstractSystem, Parts
-from ._tree import nan_unless
+from ._tree import nan_unless, same_shapes
 from ._types import InputValue, RealScalarLike, State
 
 
@@ -121,9 +121,12 @@ def _separatrices(
     before: RESULTS,
 ) -> Separatrices:
     x, unravel = ravel_pytree(saddle)
-    matrix = jax.jacfwd(flat_field(flow_field(parts, t), unravel))(x)
+    field = flat_field(flow_field(parts, t), unravel)
+    matrix = jax.jacfwd(field)(x)
     rates = _small_linear.eigenvalues(matrix).real
-    is_saddle = (rates[0] > 0) & (rates[1] < 0)
+    correction = _small_linear.solve(matrix, field(x))
+    is_fixed = jnp.all(jnp.abs(correction) <= _START * length)
+    is_saddle = is_fixed & (rates[0] > 0) & (rates[1] < 0)
     result = worst(before, result_if(~is_saddle, RESULTS.no_saddle))
 
     def manifold(rate, sign):
@@ -170,7 +173,8 @@ def basins(
         over.
     - `t1`: for how long each start is simulated (ms).
     - `u`: the input.
-    - `method`: as for [`jaxnet.simulate`][].
+    - `method`: as for [`jaxnet.simulate`][]. The steps of a low order move the boundaries:
+        for a `Grid` take `diffrax.Tsit5()`.
     - `tolerance`: a run has arrived if it is nearer than this to the fixed point, in every
         entry, in units of the state.
 
@@ -178,14 +182,26 @@ def basins(
     has not arrived: at another attractor, or not yet.
 
     ```pycon
+    >>> import diffrax
     >>> import jaxnet as jn
     >>> model, starts = jn.models.WilsonCowan(), jn.lattice((0, 0), (1, 1), 5)
     >>> points = jn.fixed_points(model, starts)
-    >>> arrived = jn.basins(model, starts, points, t1=50.0, method=jn.Grid(0.1))
+    >>> method = jn.Grid(0.1, diffrax.Tsit5())
+    >>> arrived = jn.basins(model, starts, points, t1=50.0, method=method)
     >>> sorted(set(arrived.tolist()))
     [0, 2]
     ```
     """
+    if is_concrete(tolerance) and not tolerance > 0:
+        raise ValueError(f"`tolerance` must be positive, but it is {tolerance}.")
+    parts, _ = prepare_system(system, u)
+    starts, _ = prepare_starts(parts, starts)
+    if not same_shapes(*(jtu.tree_map(lambda x: x[0], y) for y in (starts, attractors.y))):
+        raise ValueError(
+            "`attractors` must be the fixed points of this system, but a state of them has "
+            f"another shape than a start: {jtu.tree_map(jnp.shape, attractors.y)} and "
+            f"{jtu.tree_map(jnp.shape, starts)}, with the leading axes."
+        )
 
     def run(start):
         save = diffrax.SaveAt(t1=True)

@@ -85,7 +85,9 @@ class ParameterPlane(eqx.Module):
         )
         return jax.vmap(lambda z: unravel(z * sizes))(curve.x), curve, result
 
-    def refine(self, family: Family, points: _Unknowns, curve: Curve, passed, refine):
+    def refine(
+        self, family: Family, points: _Unknowns, curve: Curve, passed, refine, after
+    ):
         """The points of codimension two that were passed, and whether all were found."""
         return refine_passed(
             passed,
@@ -94,6 +96,7 @@ class ParameterPlane(eqx.Module):
             lambda point: point.parameters,
             (self.state_unit(points.x.shape[1]), self.spans),
             self.max_points,
+            after,
         )
 
 

@@ -76,9 +76,9 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "start at another parameter."
     )
     no_saddle = (
-        "The point has not one positive and one negative eigenvalue, so no separatrices "
-        "start from it. All results are NaN. Take a row of `jaxnet.fixed_points` whose "
-        "stability is a saddle."
+        "The state is no fixed point, or has not one positive and one negative eigenvalue, "
+        "so no separatrices start from it. All results are NaN. Take a row of "
+        "`jaxnet.fixed_points` whose stability is a saddle."
     )
     isolated_point = (
         "At this branch point no branches cross: it is an isolated fixed point, or it was "
@@ -96,12 +96,18 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
     )
     branch_unfinished = (
         "The branch took more than `max_steps` steps. What is accepted is right. Raise "
-        "`max_steps` or `max_step` of the method, or narrow the span."
+        "`max_steps` or `max_step` of the method, set its `scale` to the size of the "
+        "state, or narrow the span."
     )
     too_many_bifurcations = (
         "More bifurcation points of one kind were found than `max_points`; those that come "
         "first along the branch are kept, and the masks of the branch show where the "
         "others are. Raise `max_points`."
+    )
+    near_crossing = (
+        "Two branches come near each other without crossing, and a step may have led from "
+        "one to the other. What is accepted are fixed points, but perhaps not of one "
+        "branch. Reduce the method's `max_step` until this code is gone."
     )
     not_refined = (
         "A bifurcation point that was seen between two points of the branch was not found "

@@ -9,7 +9,14 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Complex, Float, Int, Real
 
 from . import _small_linear
-from ._linearise import classify, flat_field, flow_field, frozen_time, Stability
+from ._linearise import (
+    classify,
+    default_tolerance,
+    flat_field,
+    flow_field,
+    frozen_time,
+    Stability,
+)
 from ._newton import Equations, Vector
 from ._prepare import prepare_starts, prepare_system
 from ._result import is_concrete, result_if, RESULTS, SUCCESS, worst
@@ -198,8 +205,10 @@ class _Search(eqx.Module):
             )
 
         def is_at_rest(state: _Descent):
+            speed = jnp.linalg.norm(state.value)
             gradient = jnp.linalg.norm(state.matrix.T @ state.value)
-            return gradient <= self.slow_rate / 10 * jnp.linalg.norm(state.value)
+            is_fixed = speed <= default_tolerance() * self.max_speed
+            return is_fixed | (gradient <= self.slow_rate / 10 * speed)
 
         def goes_on(state: _Descent):
             # What is not finite is not at rest, and never becomes better.

@@ -1,7 +1,9 @@
 """Rate models: populations described by their mean rate."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from .._parameters import Parameter, parameter, ScalarParameter
@@ -10,8 +12,9 @@ from ..transfer import AbstractTransferFunction, Sigmoid, Tanh
 
 
 def _require_shape(y: Float[Array, "..."], shape: tuple[int, ...], name: str) -> None:
-    if jnp.shape(y) != shape:
-        raise ValueError(f"the state of `{name}` has the shape {shape}, not {jnp.shape(y)}")
+    given = y.shape if isinstance(y, jax.Array | np.ndarray) else jax.tree.map(jnp.shape, y)
+    if given != shape:
+        raise ValueError(f"the state of `{name}` has the shape {shape}, not {given}")
 
 
 def _plus_input(drive: Float[Array, "..."], u) -> Float[Array, "..."]:

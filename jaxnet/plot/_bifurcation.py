@@ -56,7 +56,10 @@ def bifurcation_diagram(
     accepted = np.asarray(branch.accepted)
     p, y = np.asarray(branch.parameter)[accepted], np.asarray(see(branch.y))[accepted]
     stable = np.asarray(branch.stability.stable)[accepted]
-    _solid_and_dashed(ax, p, y, stable, **({"color": COLOURS[0]} | line))
+    label = line.pop("label", None)
+    # The name of the whole branch, on its first piece.
+    labels = (label, None) if stable[:1].all() else (None, label)
+    _solid_and_dashed(ax, p, y, stable, labels, **({"color": COLOURS[0]} | line))
     if not marks:
         return
     hopf = branch.hopf_points
@@ -95,8 +98,11 @@ def two_parameter_diagram(ax: Axes, *curves: FoldCurve | HopfCurve, **line) -> N
             # An end without a frequency is of the kind of its neighbour.
             is_sub = np.asarray(curve.lyapunov)[accepted] > 0
             is_sub[:1], is_sub[-1:] = is_sub[1:2], is_sub[-2:-1]
-            options = {"color": COLOURS[2], "label": _once(ax, "Hopf points")} | line
-            _solid_and_dashed(ax, x, y, ~is_sub, **options)
+            labels = (
+                _once(ax, "supercritical Hopf points"),
+                _once(ax, "subcritical Hopf points"),
+            )
+            _solid_and_dashed(ax, x, y, ~is_sub, labels, **({"color": COLOURS[2]} | line))
             kinds = (
                 (curve.generalised_hopf, "generalised Hopf"),
                 (curve.bogdanov_takens, "Bogdanov-Takens"),
@@ -105,17 +111,19 @@ def two_parameter_diagram(ax: Axes, *curves: FoldCurve | HopfCurve, **line) -> N
             _mark(ax, name, *np.asarray(points.parameters)[np.asarray(points.valid)].T)
 
 
-def _solid_and_dashed(ax: Axes, x, y, solid, *, label: str | None = None, **line) -> None:
-    """A line through points; each piece is dashed where its first point is not solid."""
+def _solid_and_dashed(ax: Axes, x, y, solid, labels=(None, None), **line) -> None:
+    """A line through points; each piece is dashed where its first point is not solid.
+
+    The first solid and the first dashed piece have a label each.
+    """
     if len(x) < 2:
         return
-    pieces = solid[:-1]
+    pieces, labels = solid[:-1], dict(enumerate(labels))
     starts = np.concatenate([[0], np.flatnonzero(np.diff(pieces)) + 1, [len(pieces)]])
     for first, last in itertools.pairwise(starts):
-        dashes = "-" if pieces[first] else (0, (3, 2))
-        options = {"linestyle": dashes, "label": label} | line
-        ax.plot(x[first : last + 1], y[first : last + 1], **options)
-        label = None
+        kind = 0 if pieces[first] else 1
+        options = {"linestyle": ("-", (0, (3, 2)))[kind], "label": labels.pop(kind, None)}
+        ax.plot(x[first : last + 1], y[first : last + 1], **(options | line))
 
 
 def _mark(ax: Axes, name: str, x, y) -> None:

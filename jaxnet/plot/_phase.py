@@ -126,7 +126,7 @@ def separatrices(ax: Axes, curves: Separatrices, **line) -> None:
     limits = ax.get_xlim(), ax.get_ylim()
     kinds = (
         (curves.stable, "0.2", "stable manifold"),
-        (curves.unstable, "0.6", "unstable"),
+        (curves.unstable, "0.6", "unstable manifold"),
     )
     for manifold, colour, label in kinds:
         for k, curve in enumerate(np.asarray(jax.vmap(jax.vmap(_flat))(manifold))):
