@@ -63,6 +63,7 @@ class Branch(eqx.Module):
         passes = (ends[0] <= parameter) & (parameter < ends[1])
         # The last point of the branch has no row after it.
         is_last = jnp.arange(len(p) - 1) == jnp.sum(self.accepted) - 2
+        is_last = is_last & ~self.closed
         passes = (passes | (is_last & (p[1:] == parameter))) & self.accepted[1:]
         part = (parameter - p[:-1]) / jnp.where(passes, p[1:] - p[:-1], 1.0)
 

@@ -122,7 +122,7 @@ def refine_branch_point(
 
     `along` is the direction of the branch that is to come first.
     """
-    w_0, v = null_vectors(family.jacobian(x, parameters))
+    w_0, v = null_vectors(family, x, parameters)
     start = BranchPointUnknowns(x, w_0, jnp.zeros(1), parameters)
     found, converged = solve_critical(start, lambda z: z.equations(family, w_0))
     result = worst(before, result_if(~converged, RESULTS.no_bifurcation))

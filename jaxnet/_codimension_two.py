@@ -238,7 +238,7 @@ def refine_cusp(family: Family, x: Vector, parameters: Parameters, before: RESUL
         flow, _ = flow_at_zero(family, z.x, z.v, z.parameters, left)
         return jnp.append(z.equations(family), flow.quadratic)
 
-    left, v = null_vectors(family.jacobian(x, parameters))
+    left, v = null_vectors(family, x, parameters, scaled=True)
     found, converged = solve_critical(FoldUnknowns(x, v, parameters), equations)
     result = worst(before, result_if(~converged, RESULTS.no_bifurcation))
     good = result == SUCCESS
@@ -254,7 +254,7 @@ def refine_bogdanov_takens(
     """The Bogdanov-Takens point near a state and two parameters, unless something failed
     before."""
     matrix = family.jacobian(x, parameters)
-    left, right = null_vectors(matrix)
+    left, right = null_vectors(family, x, parameters, scaled=True)
     # J q_1 = q_0, but for what of q_0 lies along the left null vector.
     across = Bordered.of(matrix, left, right).solve(right)
     start = BogdanovTakensUnknowns(x, right, across, parameters)

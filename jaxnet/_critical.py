@@ -106,14 +106,18 @@ def oriented(v: Vector) -> Vector:
     return v * jnp.sign(v[jnp.argmax(jnp.abs(v))])
 
 
-def null_vectors(matrix: Matrix) -> tuple[Vector, Vector]:
-    """The left and the right vector of the smallest singular value.
+def null_vectors(
+    family: Family, x: Vector, parameters: Parameters, *, scaled: bool = False
+) -> tuple[Vector, Vector]:
+    """The left and the right vector of the smallest singular value of the Jacobian.
 
-    The rows are scaled first, since each variable may have a time scale of its own.
+    Each variable may have a time scale of its own. Where the parameters move the state
+    along the null vector, the rows of all derivatives tell it, and are `scaled` by it.
     """
-    matrix = jax.lax.stop_gradient(matrix)
-    size = jnp.linalg.norm(matrix, axis=1)
-    size = jnp.where(size > 0, size, 1.0)
+    both = jax.jacfwd(family.field, argnums=(0, 1))(x, parameters)
+    matrix, of_parameters = jax.lax.stop_gradient(both)
+    size = jnp.linalg.norm(jnp.concatenate([matrix, of_parameters], axis=1), axis=1)
+    size = jnp.where(scaled & (size > 0), size, 1.0)
     left, _, right = jnp.linalg.svd(matrix / size[:, None])
     left = left[:, -1] / size
     return left / jnp.linalg.norm(left), right[-1]

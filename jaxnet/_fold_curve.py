@@ -112,7 +112,7 @@ def fold_curve(
 @eqx.filter_jit
 def _fold_curve(plane: ParameterPlane, family: Family, before: RESULTS) -> FoldCurve:
     x, p = family.state, family.parameters
-    _, v = null_vectors(family.jacobian(x, p))
+    _, v = null_vectors(family, x, p, scaled=True)
     units = FoldUnknowns(
         jnp.full_like(x, plane.state_unit(x.size)),
         jnp.full_like(v, VECTOR_UNIT),
@@ -161,7 +161,7 @@ def _fold_tests(
     """The left null vectors; what is zero at a cusp; what at a Bogdanov-Takens point."""
 
     def one(z):
-        left, _ = null_vectors(family.jacobian(z.x, z.parameters))
+        left, _ = null_vectors(family, z.x, z.parameters, scaled=True)
         square = multilinear(lambda x: family.field(x, z.parameters), z.x, z.v, z.v)
         return left, jnp.vdot(left, square), jnp.vdot(left, z.v)
 

@@ -88,7 +88,7 @@ def _fold(family: Family, result: RESULTS) -> Fold:
 
 def refine_fold(family: Family, x: Vector, parameters: Parameters, before: RESULTS) -> Fold:
     """The fold near a state and a parameter, unless something failed before."""
-    left, v = null_vectors(family.jacobian(x, parameters))
+    left, v = null_vectors(family, x, parameters, scaled=True)
     start = FoldUnknowns(x, v, parameters)
     found, converged = solve_critical(start, lambda z: z.equations(family))
     result = worst(before, result_if(~converged, RESULTS.no_bifurcation))
