@@ -20,7 +20,13 @@ from ._critical import (
 from ._family import Family, Parameters, prepare_family, Where
 from ._multilinear import multilinear
 from ._newton import Vector
-from ._normal_forms import first_lyapunov, flow_at_zero, ImaginaryPair, second_lyapunov
+from ._normal_forms import (
+    first_lyapunov,
+    flow_at_zero,
+    ImaginaryPair,
+    second_lyapunov,
+    ZeroEigenvalue,
+)
 from ._result import result_if, RESULTS, SUCCESS, worst
 from ._system import AbstractSystem
 from ._tree import nan_unless
@@ -235,8 +241,11 @@ def refine_cusp(family: Family, x: Vector, parameters: Parameters, before: RESUL
     """The cusp near a state and two parameters, unless something failed before."""
 
     def equations(z: FoldUnknowns):
-        flow, _ = flow_at_zero(family, z.x, z.v, z.parameters, left)
-        return jnp.append(z.equations(family), flow.quadratic)
+        # Not the coefficient itself, which is infinite where the eigenvalue is a double one.
+        null = ZeroEigenvalue.of(family.jacobian(z.x, z.parameters), z.v, left)
+        square = multilinear(lambda x: family.field(x, z.parameters), z.x, z.v, z.v)
+        along = jnp.vdot(null.w, square) / jnp.linalg.norm(null.w)
+        return jnp.append(z.equations(family), along)
 
     left, v = null_vectors(family, x, parameters, scaled=True)
     found, converged = solve_critical(FoldUnknowns(x, v, parameters), equations)

@@ -288,7 +288,7 @@ def test_derivatives_of_a_bogdanov_takens_point_in_all_parameters():
 @pytest.mark.slow
 def test_derivatives_of_a_generalised_hopf_point_in_all_parameters():
     def locate(system):
-        point = jn.generalised_hopf(system, PLANE, jnp.array([0.55, 0.27]))
+        point = jn.generalised_hopf(system, PLANE, jnp.array([0.66, 0.37]))
         return jnp.append(point.parameters, point.omega)
 
     assert_derivatives(locate, driven(0.8988, 6.6226))

@@ -132,7 +132,7 @@ def test_the_bistable_branch_passes_two_neutral_saddles():
 def test_branches_solve_the_equations_and_end_on_the_span_and_never_jump():
     for branch, weights in ((turning_branch(), TURNING), (bistable_branch(), BISTABLE)):
         system = wilson_cowan(weights, 0.0)
-        check_branch(system, CURRENT, branch, SPAN)
+        check_branch(system, CURRENT, branch, SPAN, method=SETTINGS["method"])
         assert_close(branch.parameter[0], SPAN[0], 1e-12)
         assert_close(branch.parameter[-1], SPAN[1], 1e-12)
 
@@ -192,7 +192,9 @@ def test_where_a_branch_starts_makes_no_difference(current, y):
     assert branch.result == SUCCESS
     assert_close(sorted(valid(branch.folds)), [0.6371621813, 0.7134637490], 1e-10)
     assert_close(valid(branch.hopf_points), [0.9991460419], 1e-10)
-    check_branch(wilson_cowan(TURNING, 0.0), CURRENT, branch, SPAN)
+    check_branch(
+        wilson_cowan(TURNING, 0.0), CURRENT, branch, SPAN, method=SETTINGS["method"]
+    )
 
 
 @pytest.mark.slow
