@@ -59,12 +59,12 @@ class Branch(eqx.Module):
         pass the value between this row and the next. They are interpolated linearly.
         """
         p = self.parameter
-        ends = jnp.minimum(p[1:], p[:-1]), jnp.maximum(p[1:], p[:-1])
-        passes = (ends[0] <= parameter) & (parameter < ends[1])
-        # The last point of the branch has no row after it.
+        # A row belongs to the interval after it; the last one, to that before.
         is_last = jnp.arange(len(p) - 1) == jnp.sum(self.accepted) - 2
-        is_last = is_last & ~self.closed
-        passes = (passes | (is_last & (p[1:] == parameter))) & self.accepted[1:]
+        at_end = is_last & ~self.closed & (p[1:] == parameter)
+        between = (p[:-1] - parameter) * (p[1:] - parameter) < 0
+        passes = (p[:-1] == parameter) | between | at_end
+        passes = passes & self.accepted[1:]
         part = (parameter - p[:-1]) / jnp.where(passes, p[1:] - p[:-1], 1.0)
 
         def interpolate(y):

@@ -11,6 +11,7 @@ from ._critical import (
     live_where,
     null_vectors,
     oriented,
+    outcome,
     solve_critical,
 )
 from ._family import Family, Parameters, prepare_family, Where
@@ -18,7 +19,7 @@ from ._linearise import default_tolerance
 from ._multilinear import multilinear
 from ._newton import Vector
 from ._normal_forms import flow_at_zero
-from ._result import result_if, RESULTS, SUCCESS, worst
+from ._result import RESULTS, SUCCESS
 from ._system import AbstractSystem
 from ._tree import nan_unless
 from ._types import InputValue, RealScalarLike, State
@@ -124,10 +125,12 @@ def refine_branch_point(
     """
     w_0, v = null_vectors(family, x, parameters)
     start = BranchPointUnknowns(x, w_0, jnp.zeros(1), parameters)
-    found, converged = solve_critical(start, lambda z: z.equations(family, w_0))
-    result = worst(before, result_if(~converged, RESULTS.no_bifurcation))
+    found, converged = solve_critical(
+        family, start, lambda family, z: z.equations(family, w_0)
+    )
+    result = outcome(family, found.parameters, converged, before)
     good = result == SUCCESS
-    alive = live_where(good, family)
+    found, alive = live_where(good, (found, family))
     x, parameters = found.x, found.parameters
     matrix = alive.jacobian(x, parameters)
     # J^T w = 0, so w is its right null vector, and v that of J.

@@ -13,6 +13,7 @@ from ._critical import (
     live_where,
     null_vectors,
     oriented,
+    outcome,
     solve_critical,
     start_of_hopf,
     unravel_complex,
@@ -27,7 +28,7 @@ from ._normal_forms import (
     second_lyapunov,
     ZeroEigenvalue,
 )
-from ._result import result_if, RESULTS, SUCCESS, worst
+from ._result import RESULTS, SUCCESS
 from ._system import AbstractSystem
 from ._tree import nan_unless
 from ._types import InputValue, RealScalarLike, State
@@ -240,19 +241,20 @@ def _generalised_hopf(family: Family, result: RESULTS) -> GeneralisedHopf:
 def refine_cusp(family: Family, x: Vector, parameters: Parameters, before: RESULTS) -> Cusp:
     """The cusp near a state and two parameters, unless something failed before."""
 
-    def equations(z: FoldUnknowns):
-        # Not the coefficient itself, which is infinite where the eigenvalue is a double one.
+    def equations(family: Family, z: FoldUnknowns):
+        # Not the coefficient itself, which is infinite at a double eigenvalue.
         null = ZeroEigenvalue.of(family.jacobian(z.x, z.parameters), z.v, left)
         square = multilinear(lambda x: family.field(x, z.parameters), z.x, z.v, z.v)
         along = jnp.vdot(null.w, square) / jnp.linalg.norm(null.w)
         return jnp.append(z.equations(family), along)
 
     left, v = null_vectors(family, x, parameters, scaled=True)
-    found, converged = solve_critical(FoldUnknowns(x, v, parameters), equations)
-    result = worst(before, result_if(~converged, RESULTS.no_bifurcation))
+    found, converged = solve_critical(family, FoldUnknowns(x, v, parameters), equations)
+    result = outcome(family, found.parameters, converged, before)
     good = result == SUCCESS
+    found, alive = live_where(good, (found, family))
     v = oriented(found.v)
-    flow, _ = flow_at_zero(live_where(good, family), found.x, v, found.parameters, left)
+    flow, _ = flow_at_zero(alive, found.x, v, found.parameters, left)
     values = family.unravel(found.x), found.parameters, family.unravel(v), flow.cubic
     return Cusp(*nan_unless(good, values), valid=good, result=result)
 
@@ -267,11 +269,11 @@ def refine_bogdanov_takens(
     # J q_1 = q_0, but for what of q_0 lies along the left null vector.
     across = Bordered.of(matrix, left, right).solve(right)
     start = BogdanovTakensUnknowns(x, right, across, parameters)
-    found, converged = solve_critical(start, lambda z: z.equations(family))
-    result = worst(before, result_if(~converged, RESULTS.no_bifurcation))
+    found, converged = solve_critical(family, start, lambda family, z: z.equations(family))
+    result = outcome(family, found.parameters, converged, before)
     good = result == SUCCESS
+    found, alive = live_where(good, (found, family))
 
-    alive = live_where(good, family)
     q0 = oriented(found.q0)
     q1 = found.q1 * jnp.vdot(q0, found.q0)
     form = lambda a, b: multilinear(
@@ -297,16 +299,16 @@ def refine_generalised_hopf(
     def pair_of(family: Family, z: HopfUnknowns) -> ImaginaryPair:
         return ImaginaryPair.of(family.jacobian(z.x, z.parameters), z.v, z.kappa[0])
 
-    def equations(z: HopfUnknowns):
+    def equations(family: Family, z: HopfUnknowns):
         l1 = first_lyapunov(family, z.x, pair_of(family, z), z.parameters)
         return jnp.append(z.equations(family, c), l1)
 
     start = HopfUnknowns(x, v, kappa[None], parameters)
-    found, converged = solve_critical(start, equations)
-    result = worst(before, result_if(~converged, RESULTS.no_bifurcation))
+    found, converged = solve_critical(family, start, equations)
+    result = outcome(family, found.parameters, converged, before)
     good = result == SUCCESS
-    alive = live_where(good, family)
-    pair = pair_of(alive, found)
+    found, alive = live_where(good, (found, family))
+    pair = pair_of(alive, found._replace(kappa=jnp.where(good, found.kappa, 1.0)))
     l2 = second_lyapunov(alive, found.x, pair, found.parameters)
     vector = unravel_complex(family, pair.q)
     values = family.unravel(found.x), found.parameters, pair.omega, vector, l2

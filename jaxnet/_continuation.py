@@ -5,23 +5,25 @@ import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from . import _small_linear
 from ._arnoldi import rightmost_eigenvalues
 from ._branch import Branch
 from ._branch_points import BranchPoint, refine_branch_point
-from ._curve import Box, Follower, kernel, PseudoArclength
+from ._critical import live_where
+from ._curve import as_method, Box, Follower, kernel, PseudoArclength
 from ._detect import detect, detected_from_crossing
-from ._family import as_span, check_count, Family, prepare_family, Span, Where
+from ._family import as_count, as_span, Family, prepare_family, Span, Where
 from ._folds import refine_fold
 from ._hopf_points import refine_hopf
 from ._linearise import classify, default_tolerance
 from ._newton import Vector
+from ._parameters import check_ranges
 from ._passed import map_rows, refine_passed, Row
 from ._result import result_if, RESULTS, SUCCESS, worst
 from ._system import AbstractSystem
-from ._tree import nan_unless
+from ._tree import all_true, nan_unless
 from ._types import InputValue, RealScalarLike, State
 
 
@@ -88,7 +90,7 @@ def continuation(
     """
     family, result = prepare_family(system, where, y0, u, t, name="y0")
     run = _prepare_run(family, span, method, max_points, n_eigenvalues)
-    return run.from_state(family, result)
+    return run.from_state(family, worst(result, _check_range(family, run)))
 
 
 def switch_branch(
@@ -137,7 +139,8 @@ def switch_branch(
         )
     family, result = prepare_family(system, where, point.y, u, t, name="point.y")
     run = _prepare_run(family, span, method, max_points, n_eigenvalues)
-    return run.from_branch_point(family, point, direction, worst(point.result, result))
+    before = worst(point.result, result, _check_range(family, run))
+    return run.from_branch_point(family, point, direction, before)
 
 
 def _prepare_run(
@@ -147,22 +150,31 @@ def _prepare_run(
     max_points: int,
     n_eigenvalues: int | None,
 ) -> "_Continuation":
-    method = PseudoArclength() if method is None else method
+    method = as_method(method)
     n = family.state.size
     is_large = n > _LARGE
     if n_eigenvalues is None:
         n_eigenvalues = _EIGENVALUES_OF_LARGE if is_large else n
     matrix_free = is_large if method.matrix_free is None else method.matrix_free
-    check_count(max_points, "max_points")
-    check_count(n_eigenvalues, "n_eigenvalues")
     low, high = as_span(span, "span")
     return _Continuation(
         follow=Follower(method, matrix_free),
         low=low,
         high=high,
-        max_points=max_points,
-        n_eigenvalues=min(n_eigenvalues, n),
+        max_points=as_count(max_points, "max_points"),
+        n_eigenvalues=min(as_count(n_eigenvalues, "n_eigenvalues"), n),
     )
+
+
+def _misses(points: BranchPoint, rate: Float[Array, ""]) -> Bool[Array, "..."]:
+    """Whether branches do not quite cross, at the rates of a flow (1/ms)."""
+    return jnp.abs(points.imperfection) > rate * default_tolerance() / 10
+
+
+def _check_range(family: Family, run: "_Continuation") -> RESULTS:
+    """Whether the parameter may be as small and as large as the span."""
+    ends = [check_ranges(family.at(end[None])) for end in (run.low, run.high)]
+    return result_if(~all_true(ends), RESULTS.parameter_out_of_range)
 
 
 class _Scaled(eqx.Module):
@@ -219,10 +231,13 @@ class _Continuation(eqx.Module):
         flat = jnp.concatenate([x.ravel() for x in jtu.tree_leaves(along_y)])
         tangent = scaled.from_units(flat, point.direction_parameter[direction][None])
         tangent = jax.lax.stop_gradient(tangent / jnp.linalg.norm(tangent))
+        jacobian = family.jacobian(family.state, point.parameter[None])
+        rate = jnp.max(jnp.abs(jacobian))
         result = worst(
             before,
             self._check_inside(point.parameter),
             result_if(~jnp.all(jnp.isfinite(tangent)), RESULTS.isolated_point),
+            result_if(_misses(point, rate), RESULTS.isolated_point),
         )
         return self._branch(scaled, start, tangent, result, starts_on_crossing=True)
 
@@ -281,15 +296,18 @@ class _Continuation(eqx.Module):
         unbounded = jnp.full(start.size - 1, jnp.inf)
         low, high = self.low / scaled.span, self.high / scaled.span
         box = Box(jnp.append(-unbounded, low), jnp.append(unbounded, high))
+        living = eqx.tree_at(
+            lambda s: s.family, scaled, live_where(before == SUCCESS, scaled.family)
+        )
         curve = self.follow(
-            scaled.equations,
+            living.equations,
             start,
             tangent,
             box,
             is_start=before == SUCCESS,
             is_regular=not starts_on_crossing,
         )
-        family = scaled.family
+        family = living.family
         points, tangents = (jax.vmap(scaled.to_units)(z) for z in (curve.x, curve.tangent))
         x, p = points
         eigenvalues, exact = self._eigenvalues(family, curve.accepted, x, p)
@@ -299,7 +317,7 @@ class _Continuation(eqx.Module):
         fold_after, hopf_after, branch_point_after, coincide = passed
         rows = Row(x, p, jnp.concatenate(tangents, axis=1))
 
-        def refine(passed, after, refine_one):
+        def refine(passed, wait_for, refine_one):
             return refine_passed(
                 passed,
                 rows,
@@ -307,7 +325,7 @@ class _Continuation(eqx.Module):
                 lambda point: point.parameter[None],
                 (scaled.state_unit, scaled.span[None]),
                 self.max_points,
-                after,
+                wait_for,
             )
 
         folds, folds_found = refine(
@@ -327,9 +345,8 @@ class _Continuation(eqx.Module):
                 family, r.x, r.parameters, r.tangent, result
             ),
         )
-        # Branches that do not quite cross: a step may have led from one to the other.
-        size = jnp.max(jnp.abs(eigenvalues))
-        missed = jnp.abs(branch_points.imperfection) > size * default_tolerance() / 10
+        # A step may have led from one branch to the other.
+        missed = _misses(branch_points, jnp.max(jnp.abs(eigenvalues)))
         unravel = jax.vmap(family.unravel)
         values = nan_unless(
             before == SUCCESS,
@@ -343,7 +360,8 @@ class _Continuation(eqx.Module):
         )
         return Branch(
             *values,
-            stability=jax.vmap(classify)(eigenvalues),
+            # By the signs, as they are counted to see what is passed.
+            stability=jax.vmap(lambda v: classify(v, tolerance=0.0))(eigenvalues),
             accepted=curve.accepted,
             fold_after=fold_after,
             hopf_after=hopf_after,

@@ -19,6 +19,8 @@ from . import _small_linear
 from ._family import Family, Parameters
 from ._linearise import default_tolerance
 from ._newton import implicit_root, newton, Vector
+from ._parameters import check_ranges
+from ._result import result_if, RESULTS, worst
 from ._tree import is_inexact
 from ._types import State
 
@@ -26,6 +28,7 @@ from ._types import State
 Matrix = Float[Array, "n n"]
 _NEWTON_STEPS = 20
 _Unknowns = TypeVar("_Unknowns")
+_Tree = TypeVar("_Tree")
 
 
 class FoldUnknowns(NamedTuple):
@@ -145,31 +148,46 @@ class Bordered(NamedTuple):
 
 
 def solve_critical(
-    unknowns: _Unknowns, equations: Callable[[_Unknowns], Float[Array, " equations"]]
+    family: Family,
+    unknowns: _Unknowns,
+    equations: Callable[[Family, _Unknowns], Float[Array, " equations"]],
 ) -> tuple[_Unknowns, Bool[Array, ""]]:
     """The unknowns that fulfil the equations, differentiable, and whether they do."""
     start, unravel = ravel_pytree(unknowns)
-    flat = lambda z: equations(unravel(z))
-    root = newton(flat, start, max_steps=_NEWTON_STEPS)
+    root = newton(lambda z: equations(family, unravel(z)), start, max_steps=_NEWTON_STEPS)
     # What diverged is replaced, so that it has finite derivatives, if meaningless ones.
     x = jnp.where(root.converged, root.x, jax.lax.stop_gradient(start))
+    alive = live_where(root.converged, family)
+    flat = lambda z: equations(alive, unravel(z))
     x = implicit_root(flat, x, root.converged)
     return unravel(x), root.converged
 
 
-def live_where(good: Bool[Array, ""], family: Family) -> Family:
-    """A family that what is not good does not depend on.
+def live_where(good: Bool[Array, ""], tree: _Tree) -> _Tree:
+    """What does not depend on any parameter where it is not good.
 
     So that an infinite derivative of a point that is thrown away does not spoil those of
     the others.
     """
 
     def live(leaf):
-        return (
-            jnp.where(good, leaf, jax.lax.stop_gradient(leaf)) if is_inexact(leaf) else leaf
-        )
+        if not is_inexact(leaf):
+            return leaf
+        return jnp.where(good, leaf, jax.lax.stop_gradient(leaf))
 
-    return jtu.tree_map(live, family)
+    return jtu.tree_map(live, tree)
+
+
+def outcome(
+    family: Family, parameters: Parameters, converged: Bool[Array, ""], before: RESULTS
+) -> RESULTS:
+    """How a search ended, whose parameters may have left their ranges."""
+    in_range = check_ranges(family.at(parameters))
+    return worst(
+        before,
+        result_if(~converged, RESULTS.no_bifurcation),
+        result_if(~in_range, RESULTS.parameter_out_of_range),
+    )
 
 
 def unravel_complex(family: Family, q: Complex[Array, " n"]) -> State:

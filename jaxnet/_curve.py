@@ -68,6 +68,11 @@ class _Walk(NamedTuple):
     stuck: Bool[Array, ""]
 
 
+def _as_real(x: RealScalarLike) -> RealScalarLike:
+    # Python integers would be compiled in.
+    return float(x) if isinstance(x, int) else x
+
+
 class PseudoArclength(eqx.Module):
     """How a curve is followed: steps along it of adaptive length.
 
@@ -98,19 +103,34 @@ class PseudoArclength(eqx.Module):
     """
 
     max_steps: int = eqx.field(static=True, default=800)
-    max_step: RealScalarLike = eqx.field(default=0.01, kw_only=True)
-    first_step: RealScalarLike = eqx.field(default=0.005, kw_only=True)
-    min_step: RealScalarLike = eqx.field(default=1e-6, kw_only=True)
-    scale: RealScalarLike = eqx.field(default=1.0, kw_only=True)
+    max_step: RealScalarLike = eqx.field(converter=_as_real, default=0.01, kw_only=True)
+    first_step: RealScalarLike = eqx.field(converter=_as_real, default=0.005, kw_only=True)
+    min_step: RealScalarLike = eqx.field(converter=_as_real, default=1e-6, kw_only=True)
+    scale: RealScalarLike = eqx.field(converter=_as_real, default=1.0, kw_only=True)
     matrix_free: bool | None = eqx.field(static=True, default=None, kw_only=True)
 
     def __check_init__(self):
+        if not isinstance(self.max_steps, int):
+            raise ValueError(
+                f"`max_steps` must be a whole number, but it is {self.max_steps!r}."
+            )
         for name in ("max_steps", "max_step", "first_step", "min_step", "scale"):
             value = getattr(self, name)
             if is_concrete(value) and not value > 0:
                 raise ValueError(
                     f"`{name}` of `PseudoArclength` must be positive, but it is {value}."
                 )
+
+
+def as_method(method: PseudoArclength | None) -> PseudoArclength:
+    """The default for None; what is no such method raises."""
+    method = PseudoArclength() if method is None else method
+    if not isinstance(method, PseudoArclength):
+        raise ValueError(
+            f"`method` must be a `jaxnet.PseudoArclength`, but it is {method}. The methods "
+            "of `simulate` follow trajectories, not branches."
+        )
+    return method
 
 
 class Follower(eqx.Module):
@@ -220,7 +240,7 @@ class Follower(eqx.Module):
         predicted = walk.x + length * walk.tangent
         # The last point lies on the face of the box exactly.
         row = jnp.where(exits, axis, walk.tangent)
-        x, converged, _ = self.correct(equations, predicted, row)
+        x, converged = self.correct(equations, predicted, row)
         tangent = self.tangent(equations, x, walk.tangent)
 
         cosine = jnp.vdot(tangent, walk.tangent)

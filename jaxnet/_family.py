@@ -1,5 +1,7 @@
 """A family of flows: a system of which some parameters are unknowns."""
 
+import dataclasses
+import operator
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -24,6 +26,13 @@ Where: TypeAlias = Callable[[Any], Any]
 Parameters: TypeAlias = Float[Array, " parameters"]
 # The smallest and the largest value of a parameter.
 Span: TypeAlias = tuple[RealScalarLike, RealScalarLike]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Place:
+    """Stands for a leaf of a system: whatever is done with it but select it, fails."""
+
+    index: int
 
 
 class Family(eqx.Module):
@@ -97,44 +106,52 @@ def as_span(span: Span, name: str) -> Float[Array, " 2"]:
         low, high = span
     except (TypeError, ValueError) as e:
         raise ValueError(f"`{name}` must be two rising numbers, but it is {span}.") from e
-    if is_concrete(low) and is_concrete(high) and not low < high:
+    rises = jnp.isfinite(low) & jnp.isfinite(high) & (jnp.asarray(low) < high)
+    if is_concrete(rises) and not rises:
         raise ValueError(
-            f"`{name}` must be two rising numbers, but it is ({low}, {high}). Give the "
-            "smallest and the largest value of the parameter."
+            f"`{name}` must be two rising finite numbers, but it is ({low}, {high}). Give "
+            "the smallest and the largest value of the parameter."
         )
     return jnp.stack([jnp.asarray(low, float), jnp.asarray(high, float)])
 
 
-def check_count(value: int, name: str) -> None:
-    if value < 1:
-        raise ValueError(f"`{name}` must be at least 1, but it is {value}.")
+def as_count(value: int, name: str) -> int:
+    """A count as a Python integer; what is none, or is below 1, raises."""
+    try:
+        count = operator.index(value)
+    except TypeError as e:
+        raise ValueError(f"`{name}` must be a whole number, but it is {value!r}.") from e
+    if count < 1:
+        raise ValueError(f"`{name}` must be at least 1, but it is {count}.")
+    return count
 
 
 def _places(system: AbstractSystem, where: Where, count: int) -> tuple[int, ...]:
     """The places of the parameters among the leaves; equal for equal functions."""
     leaves, structure = jtu.tree_flatten(system)
-    numbered = jtu.tree_unflatten(structure, range(len(leaves)))
+    numbered = jtu.tree_unflatten(structure, map(_Place, range(len(leaves))))
     kind = "one number" if count == 1 else f"a tuple of {count} different numbers"
     remedy = (
         f"`where` must select {kind} of the system, such as `lambda s: s.w` or, of one "
         "with an input, `lambda s: s.input.value`. "
     )
     try:
-        places = where(numbered)
+        chosen = where(numbered)
     except (AttributeError, LookupError, TypeError) as e:
         raise ValueError(
             f"{remedy}It failed: {e}. To select one entry of an array, make it a field of "
             "its own, or of an input a tuple of numbers."
         ) from e
-    places = (places,) if count == 1 else places
+    chosen = (chosen,) if count == 1 else chosen
     if (
-        not isinstance(places, tuple | list)
-        or len(places) != count
-        or not all(isinstance(p, int) for p in places)
-        or len(set(places)) != count
+        not isinstance(chosen, tuple | list)
+        or len(chosen) != count
+        or not all(isinstance(place, _Place) for place in chosen)
+        or len(set(chosen)) != count
     ):
         raise ValueError(f"{remedy}It selects {where(system)!r}.")
+    places = tuple(place.index for place in chosen)
     for place in places:
         if not is_inexact(leaves[place]) or jnp.shape(leaves[place]) != ():
             raise ValueError(f"{remedy}It selects {leaves[place]!r}.")
-    return tuple(places)
+    return places

@@ -122,8 +122,9 @@ def _fold_curve(plane: ParameterPlane, family: Family, before: RESULTS) -> FoldC
     lower = FoldUnknowns(-anything, -anything, plane.low)
     upper = FoldUnknowns(anything, anything, plane.high)
     points, curve, start = plane.follow(
+        family,
         FoldUnknowns(x, v, p),
-        lambda z: z.equations(family),
+        lambda family, z: z.equations(family),
         units,
         lower,
         upper,

@@ -1,6 +1,8 @@
 """Folds: where two fixed points meet and vanish."""
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from ._critical import (
@@ -8,9 +10,11 @@ from ._critical import (
     live_where,
     null_vectors,
     oriented,
+    outcome,
     solve_critical,
 )
 from ._family import Family, Parameters, prepare_family, Where
+from ._linearise import default_tolerance
 from ._newton import Vector
 from ._normal_forms import flow_at_zero
 from ._result import result_if, RESULTS, SUCCESS, worst
@@ -90,11 +94,26 @@ def refine_fold(family: Family, x: Vector, parameters: Parameters, before: RESUL
     """The fold near a state and a parameter, unless something failed before."""
     left, v = null_vectors(family, x, parameters, scaled=True)
     start = FoldUnknowns(x, v, parameters)
-    found, converged = solve_critical(start, lambda z: z.equations(family))
-    result = worst(before, result_if(~converged, RESULTS.no_bifurcation))
+    found, converged = solve_critical(family, start, lambda family, z: z.equations(family))
+    result = worst(
+        outcome(family, found.parameters, converged, before),
+        result_if(~_crosses_transversally(family, found), RESULTS.no_bifurcation),
+    )
     good = result == SUCCESS
+    found, alive = live_where(good, (found, family))
     v = oriented(found.v)
-    flow, _ = flow_at_zero(live_where(good, family), found.x, v, found.parameters, left)
+    flow, _ = flow_at_zero(alive, found.x, v, found.parameters, left)
     unravel = family.unravel
     values = unravel(found.x), found.parameters[0], unravel(v), flow.quadratic
     return Fold(*nan_unless(good, values), valid=good, result=result)
+
+
+def _crosses_transversally(family: Family, found: FoldUnknowns) -> Bool[Array, ""]:
+    """Whether the parameter moves the state along the left null vector.
+
+    If not, branches cross there.
+    """
+    left, _ = null_vectors(family, found.x, found.parameters)
+    slope = jax.jacfwd(family.field, argnums=1)(found.x, found.parameters)[:, 0]
+    along = jnp.abs(jnp.vdot(left, slope))
+    return jax.lax.stop_gradient(along > default_tolerance() * jnp.linalg.norm(slope))

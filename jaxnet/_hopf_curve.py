@@ -48,8 +48,9 @@ class HopfCurve(eqx.Module):
         is zero, there is no coefficient: it is NaN.
     - `accepted`: which rows hold a point. Mask by it before you reduce.
     - `generalised_hopf_after`: which rows have such a point between them and the next one.
-    - `generalised_hopf`, `bogdanov_takens`: the points themselves, with a leading axis of
-        `max_points`; those that are not valid are NaN.
+    - `generalised_hopf`: the points themselves, with a leading axis of `max_points`.
+    - `bogdanov_takens`: the points at its two ends, with a leading axis of 2. What is not
+        valid is NaN.
     - `closed`: whether the curve is a loop.
     - `result`: success, or why not.
     """
@@ -118,8 +119,9 @@ def _hopf_curve(plane: ParameterPlane, family: Family, before: RESULTS) -> HopfC
     lower = HopfUnknowns(-anything, -anything, jnp.zeros(1), plane.low)
     upper = HopfUnknowns(anything, anything, jnp.full(1, jnp.inf), plane.high)
     points, curve, start = plane.follow(
+        family,
         HopfUnknowns(x, v, kappa, p),
-        lambda z: z.equations(family, c),
+        lambda family, z: z.equations(family, c),
         units,
         lower,
         upper,
@@ -129,10 +131,10 @@ def _hopf_curve(plane: ParameterPlane, family: Family, before: RESULTS) -> HopfC
     alive = live_where(start == SUCCESS, family)
 
     def coefficients(z, turns):
-        pair = ImaginaryPair.of(
-            alive.jacobian(z.x, z.parameters), z.v, jnp.where(turns, z.kappa[0], 1.0)
-        )
-        return pair.omega, first_lyapunov(alive, z.x, pair, z.parameters)
+        z, living = live_where(turns, (z, alive))
+        matrix = living.jacobian(z.x, z.parameters)
+        pair = ImaginaryPair.of(matrix, z.v, jnp.where(turns, z.kappa[0], 1.0))
+        return pair.omega, first_lyapunov(living, z.x, pair, z.parameters)
 
     omega, lyapunov = jax.vmap(coefficients)(points, turns)
     omega, lyapunov = jnp.where(turns, omega, 0.0), jnp.where(turns, lyapunov, jnp.nan)

@@ -11,6 +11,7 @@ from ._critical import (
     check_can_turn,
     HopfUnknowns,
     live_where,
+    outcome,
     solve_critical,
     start_of_hopf,
     unravel_complex,
@@ -108,17 +109,18 @@ def refine_hopf(family: Family, x: Vector, parameters: Parameters, before: RESUL
         return _no_hopf(family, worst(before, RESULTS.no_bifurcation))
     v, c, kappa = start_of_hopf(family.jacobian(x, parameters))
     start = HopfUnknowns(x, v, kappa[None], parameters)
-    found, converged = solve_critical(start, lambda z: z.equations(family, c))
+    found, converged = solve_critical(
+        family, start, lambda family, z: z.equations(family, c)
+    )
     kappa = found.kappa[0]
     result = worst(
-        before,
-        result_if(~converged, RESULTS.no_bifurcation),
+        outcome(family, found.parameters, converged, before),
         result_if(~(kappa > 0), RESULTS.neutral_saddle),
     )
     good = result == SUCCESS
-    alive = live_where(good, family)
+    found, alive = live_where(good, (found, family))
     matrix = alive.jacobian(found.x, found.parameters)
-    pair = ImaginaryPair.of(matrix, found.v, jnp.where(good, kappa, 1.0))
+    pair = ImaginaryPair.of(matrix, found.v, jnp.where(good, found.kappa[0], 1.0))
     l1 = first_lyapunov(alive, found.x, pair, found.parameters)
     vector = unravel_complex(family, pair.q)
     values = family.unravel(found.x), found.parameters[0], pair.omega, vector, l1

@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 import lineax as lx
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
 from . import _small_linear
 
@@ -19,11 +19,10 @@ LinearSolver: TypeAlias = Callable[[LinearMap, Vector], Vector]
 
 
 class Root(NamedTuple):
-    """Where Newton's method ended, whether that is a root, and after how many steps."""
+    """Where Newton's method ended, and whether that is a root."""
 
     x: Vector
     converged: Bool[Array, ""]
-    steps: Int[Array, ""]
 
 
 def solve_dense(linear: LinearMap, right: Vector) -> Vector:
@@ -58,10 +57,12 @@ def newton(
     """Newton's method without damping, until a step is small.
 
     It converged if the last step, which is taken too, is small against one plus the root,
-    in every entry: the next one would be as its square. Nothing is differentiated: for that
-    see `implicit_root`.
+    in every entry: the next one would be as its square. Where the steps only shrink by a
+    constant factor the root is a double one, and not well defined: that is no convergence.
+    Nothing is differentiated: for that see `implicit_root`.
     """
-    tolerance = float(jnp.finfo(start.dtype).eps) ** 0.6
+    resolution = float(jnp.finfo(start.dtype).eps)
+    tolerance = resolution**0.6
 
     def step_from(x):
         # On the results, not on the parameters: a function of the user may hold some.
@@ -70,19 +71,20 @@ def newton(
         return solve(linear, value)
 
     def advance(state):
-        x, _, steps = state
+        x, size, _, steps = state
         step = step_from(x)
-        # NaN ends it, as no root.
-        goes_on = jnp.any(jnp.abs(step) > tolerance * (1 + jnp.abs(x)))
-        return x - step, goes_on, steps + 1
+        return x - step, jnp.max(jnp.abs(step) / (1 + jnp.abs(x))), size, steps + 1
 
     def goes_on(state):
-        _, going, steps = state
-        return going & (steps < max_steps)
+        # NaN ends it, as no root.
+        _, size, _, steps = state
+        return (size > tolerance) & (steps < max_steps)
 
-    state = (jax.lax.stop_gradient(start), jnp.asarray(True), jnp.asarray(0))
-    x, going, steps = jax.lax.while_loop(goes_on, advance, state)
-    return Root(x, ~going & jnp.all(jnp.isfinite(x)), steps)
+    endless = jnp.full((), jnp.inf, start.dtype)
+    state = (jax.lax.stop_gradient(start), endless, endless, jnp.asarray(0))
+    x, size, before, _ = jax.lax.while_loop(goes_on, advance, state)
+    is_simple = size <= jnp.maximum(before / 4, 1000 * resolution)
+    return Root(x, (size <= tolerance) & is_simple & jnp.all(jnp.isfinite(x)))
 
 
 def implicit_root(

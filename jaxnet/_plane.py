@@ -7,17 +7,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
-from ._critical import (
-    FoldUnknowns,
-    HopfUnknowns,
-    solve_critical,
-)
-from ._curve import Box, Curve, Follower, kernel, PseudoArclength
+from ._critical import FoldUnknowns, HopfUnknowns, live_where, solve_critical
+from ._curve import as_method, Box, Curve, Follower, kernel, PseudoArclength
 from ._family import (
+    as_count,
     as_span,
-    check_count,
     Family,
     Parameters,
     Span,
@@ -50,8 +46,9 @@ class ParameterPlane(eqx.Module):
 
     def follow(
         self,
+        family: Family,
         guess: _Unknowns,
-        equations: Callable[[_Unknowns], Float[Array, " equations"]],
+        equations: Callable[[Family, _Unknowns], Float[Array, " equations"]],
         units: _Unknowns,
         lower: _Unknowns,
         upper: _Unknowns,
@@ -61,15 +58,18 @@ class ParameterPlane(eqx.Module):
         second = guess.parameters[1:]
         both = lambda z: z._replace(parameters=jnp.append(z.parameters, second))
         first, converged = solve_critical(
-            guess._replace(parameters=guess.parameters[:1]), lambda z: equations(both(z))
+            family,
+            guess._replace(parameters=guess.parameters[:1]),
+            lambda family, z: equations(family, both(z)),
         )
         sizes, unravel = ravel_pytree(units)
-        flat = lambda z: equations(unravel(z * sizes))
+        flat = lambda z: equations(alive, unravel(z * sizes))
         start = jax.lax.stop_gradient(ravel_pytree(both(first))[0] / sizes)
         low, high = ravel_pytree(lower)[0] / sizes, ravel_pytree(upper)[0] / sizes
         is_parameter = jnp.arange(start.size) >= start.size - 2
         inside = (start >= low) & (start <= high)
-        tangent, crossing = kernel(flat, start)
+        frozen = lambda z: equations(family, unravel(z * sizes))
+        tangent, crossing = kernel(frozen, start)
         # So that it begins where the first parameter is small, as far as that is defined.
         tangent = tangent * jnp.where(tangent[-2] < 0, -1.0, 1.0)
         result = worst(
@@ -80,13 +80,20 @@ class ParameterPlane(eqx.Module):
             result_if(~jnp.all(inside), RESULTS.neutral_saddle),
             result_if(crossing, RESULTS.nonhyperbolic_start),
         )
+        alive = live_where(result == SUCCESS, family)
         curve = Follower(self.method, matrix_free=False)(
             flat, start, tangent, Box(low, high), is_start=result == SUCCESS
         )
         return jax.vmap(lambda z: unravel(z * sizes))(curve.x), curve, result
 
     def refine(
-        self, family: Family, points: _Unknowns, curve: Curve, passed, refine, after
+        self,
+        family: Family,
+        points: _Unknowns,
+        curve: Curve,
+        passed: Bool[Array, " rows"],
+        refine: Callable,
+        wait_for: Bool[Array, "..."],
     ):
         """The points of codimension two that were passed, and whether all were found."""
         return refine_passed(
@@ -96,20 +103,19 @@ class ParameterPlane(eqx.Module):
             lambda point: point.parameters,
             (self.state_unit(points.x.shape[1]), self.spans),
             self.max_points,
-            after,
+            wait_for,
         )
 
 
 def prepare_plane(
     spans: tuple[Span, Span], method: PseudoArclength | None, max_points: int
 ) -> "ParameterPlane":
-    if len(spans) != 2:
+    if not isinstance(spans, tuple | list) or len(spans) != 2:
         raise ValueError(
             "`spans` must be two pairs of rising numbers, one for each parameter, but it "
             f"is {spans}."
         )
-    check_count(max_points, "max_points")
     bounds = [as_span(span, f"spans[{i}]") for i, span in enumerate(spans)]
     low, high = jnp.stack(bounds).T
-    method = PseudoArclength() if method is None else method
-    return ParameterPlane(method, low, high, max_points)
+    count = as_count(max_points, "max_points")
+    return ParameterPlane(as_method(method), low, high, count)

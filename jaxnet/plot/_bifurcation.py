@@ -95,9 +95,12 @@ def two_parameter_diagram(ax: Axes, *curves: FoldCurve | HopfCurve, **line) -> N
             ax.plot(x, y, **({"color": COLOURS[1], "label": _once(ax, "folds")} | line))
             kinds = ((curve.cusps, "cusp"), (curve.bogdanov_takens, "Bogdanov-Takens"))
         else:
+            lyapunov = np.asarray(curve.lyapunov)[accepted]
+            is_sub = lyapunov > 0
             # An end without a frequency is of the kind of its neighbour.
-            is_sub = np.asarray(curve.lyapunov)[accepted] > 0
-            is_sub[:1], is_sub[-1:] = is_sub[1:2], is_sub[-2:-1]
+            for end, neighbour in ((0, 1), (-1, -2)):
+                if len(is_sub) > 1 and np.isnan(lyapunov[end]):
+                    is_sub[end] = is_sub[neighbour]
             labels = (
                 _once(ax, "supercritical Hopf points"),
                 _once(ax, "subcritical Hopf points"),
