@@ -54,7 +54,7 @@ def test_fold_of_the_normal_form_in_any_coordinates(a, changed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n", [2, 5])
+@pytest.mark.parametrize("n", [5])
 def test_fold_of_the_normal_form_in_any_number_of_dimensions(n):
     check_fold(1.5, True, n)
 
@@ -84,7 +84,7 @@ def test_hopf_point_of_the_normal_form_in_any_coordinates(re_c1, omega, changed)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n", [2, 5])
+@pytest.mark.parametrize("n", [5])
 def test_hopf_point_of_the_normal_form_in_any_number_of_dimensions(n):
     check_hopf(-0.6, 2.5, True, n)
 
@@ -139,7 +139,7 @@ def test_transcritical_point_of_the_normal_form_in_any_coordinates(a, changed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n", [2, 5])
+@pytest.mark.parametrize("n", [5])
 def test_branch_point_of_the_normal_form_in_any_number_of_dimensions(n):
     terms = published.polynomial(x_px=1.0, x_xxx=-1.0, y_y=-2.0)
     point, _, length = check_branch_point(terms, changed=True, n=n)

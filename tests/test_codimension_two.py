@@ -52,7 +52,7 @@ def test_cusp_of_the_normal_form_in_any_coordinates(c, changed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n", [2, 5])
+@pytest.mark.parametrize("n", [2])
 def test_cusp_of_the_normal_form_in_any_number_of_dimensions(n):
     check_cusp(-0.6, True, n)
 
@@ -83,7 +83,7 @@ def test_bogdanov_takens_point_of_the_normal_form_in_any_coordinates(a, b, chang
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n", [2, 5])
+@pytest.mark.parametrize("n", [2])
 def test_bogdanov_takens_point_of_the_normal_form_in_any_number_of_dimensions(n):
     check_takens(-1.0, 1.5, True, n)
 
@@ -108,12 +108,6 @@ def check_bautin(re_c2, omega, changed, n):
 @pytest.mark.parametrize(("re_c2", "omega"), [(-1.0, 1.0), (0.5, 2.0)])
 def test_bautin_point_of_the_normal_form_in_any_coordinates(re_c2, omega, changed):
     check_bautin(re_c2, omega, changed, 3)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("n", [2, 5])
-def test_bautin_point_of_the_normal_form_in_any_number_of_dimensions(n):
-    check_bautin(-0.5, 2.0, True, n)
 
 
 # Published systems
@@ -251,7 +245,7 @@ def driven(current, w_ee):
     return jn.Driven(model, (current, 0.0))
 
 
-def assert_derivatives(locate, system, step=1e-5):
+def assert_derivatives(locate, system, without_effect=2, step=1e-5):
     """In both modes, in all parameters, those of finite differences of what is solved."""
     dynamic, static = eqx.partition(system, eqx.is_inexact_array)
     at, unravel = ravel_pytree(dynamic)
@@ -263,7 +257,7 @@ def assert_derivatives(locate, system, step=1e-5):
     forward = jax.jit(jax.jacfwd(flat))(at)
     reverse = jax.jit(jax.jacrev(flat))(at)
     assert np.all(np.isfinite(expected))
-    assert np.sum(np.any(np.abs(expected) > 1e-9, axis=0)) == at.size - 2
+    assert np.sum(np.any(np.abs(expected) > 1e-9, axis=0)) == at.size - without_effect
     np.testing.assert_allclose(forward, expected, rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(reverse, forward, rtol=1e-9, atol=1e-9)
 
@@ -274,7 +268,8 @@ def test_derivatives_of_a_cusp_in_all_parameters():
         cusp = jn.cusp(system, PLANE, (0.2807, 0.0892))
         return jnp.append(cusp.parameters, cusp.y)
 
-    assert_derivatives(locate, driven(0.81, 5.9))
+    # Beside the two that are solved for, the time constants.
+    assert_derivatives(locate, driven(0.81, 5.9), without_effect=4)
 
 
 def test_derivatives_of_a_bogdanov_takens_point_in_all_parameters():
