@@ -272,8 +272,9 @@ class _Continuation(eqx.Module):
             crossing = crossing & at_rest
         root = self.follow.correct(scaled.equations, guess, row)
         near = jnp.linalg.norm(root.x - guess) <= _START_DISTANCE
-        tangent = self.follow.tangent(scaled.equations, root.x, row)
-        if not self.follow.matrix_free:
+        if self.follow.matrix_free:
+            tangent = self.follow.tangent(scaled.equations, root.x, row)
+        else:
             tangent, again = kernel(scaled.equations, root.x)
             crossing = crossing | (root.converged & again)
         result = worst(

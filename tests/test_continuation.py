@@ -648,6 +648,22 @@ def test_a_jump_across_a_near_crossing_is_said():
     assert branch.result == jn.RESULTS.near_crossing
 
 
+def test_a_branch_point_that_is_none_is_not_switched_at():
+    system = line(0.1, constant=0.1, **PITCHFORK)
+    point = jn.branch_point(system, P, 0.05)
+    assert point.valid
+    assert abs(point.imperfection) > 1e-3
+    branch = jn.switch_branch(system, P, point, SQUARE)
+    assert branch.result == jn.RESULTS.isolated_point
+    assert not jnp.any(branch.accepted)
+
+
+def test_a_span_must_lie_in_the_range_of_the_parameter():
+    population = jn.models.RatePopulation(w=5.0)
+    with pytest.raises(ValueError, match="tau` of .* must be positive"):
+        jn.continuation(population, lambda s: s.tau, 0.0, (-1.0, 2.0), u=0.5)
+
+
 def test_messages_are_remedies():
     codes = jn.RESULTS
     assert "fixed_points" in codes[codes.start_not_on_branch]
@@ -664,7 +680,15 @@ def test_a_span_that_does_not_rise_raises(span):
 
 
 @pytest.mark.parametrize(
-    "where", [lambda s: s.c, lambda s: s, lambda s: (s.p, s.p), lambda s: s.c[0]]
+    "where",
+    [
+        lambda s: s.c,
+        lambda s: s,
+        lambda s: (s.p, s.p),
+        lambda s: s.c[0],
+        lambda s: 2 * s.p,
+        lambda s: 0,
+    ],
 )
 def test_where_must_select_one_number(where):
     with pytest.raises(ValueError, match="`where` must select one number"):
