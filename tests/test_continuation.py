@@ -660,7 +660,7 @@ def test_a_branch_point_that_is_none_is_not_switched_at():
 
 def test_a_span_must_lie_in_the_range_of_the_parameter():
     population = jn.models.RatePopulation(w=5.0)
-    with pytest.raises(ValueError, match="tau` of .* must be positive"):
+    with pytest.raises(ValueError, match=r"tau` of .* must be positive"):
         jn.continuation(population, lambda s: s.tau, 0.0, (-1.0, 2.0), u=0.5)
 
 
