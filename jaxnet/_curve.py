@@ -245,12 +245,13 @@ class Follower(eqx.Module):
 
         cosine = jnp.vdot(tangent, walk.tangent)
         at_end = exits & (length <= self.method.min_step)
+        inside = ((x >= box.lower) & (x <= box.upper)) | (exits & (axis > 0))
         good = (
             converged
             & ~at_end
             & (cosine > jnp.cos(_LARGEST_TURN))
             & (jnp.linalg.norm(x - predicted) <= length / 2)
-            & (exits | jnp.all((x >= box.lower) & (x <= box.upper)))
+            & jnp.all(inside)
             & (walk.leg < 2)
         )
         closes = (

@@ -1,5 +1,6 @@
 """Fixtures that several test files share."""
 
+import jax
 import jaxtyping
 import pytest
 
@@ -10,3 +11,10 @@ def unchecked_shapes():
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _forget_compiled_programs():
+    """Each compiled program takes memory maps, of which a process has so many."""
+    yield
+    jax.clear_caches()
