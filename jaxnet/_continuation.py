@@ -231,8 +231,7 @@ class _Continuation(eqx.Module):
         flat = jnp.concatenate([x.ravel() for x in jtu.tree_leaves(along_y)])
         tangent = scaled.from_units(flat, point.direction_parameter[direction][None])
         tangent = jax.lax.stop_gradient(tangent / jnp.linalg.norm(tangent))
-        jacobian = family.jacobian(family.state, point.parameter[None])
-        rate = jnp.max(jnp.abs(jacobian))
+        rate = jnp.max(jnp.abs(family.jacobian(family.state, point.parameter[None])))
         result = worst(
             before,
             self._check_inside(point.parameter),
