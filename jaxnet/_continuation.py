@@ -317,7 +317,7 @@ class _Continuation(eqx.Module):
         fold_after, hopf_after, branch_point_after, coincide = passed
         rows = Row(x, p, jnp.concatenate(tangents, axis=1))
 
-        def refine(passed, wait_for, refine_one):
+        def refine(passed, refine_one):
             return refine_passed(
                 passed,
                 rows,
@@ -325,22 +325,18 @@ class _Continuation(eqx.Module):
                 lambda point: point.parameter[None],
                 (scaled.state_unit, scaled.span[None]),
                 self.max_points,
-                wait_for,
             )
 
         folds, folds_found = refine(
             fold_after,
-            hopf_after,
             lambda r, result: refine_fold(family, r.x, r.parameters, result),
         )
         hopf_points, hopf_found = refine(
             hopf_after,
-            folds.valid,
             lambda r, result: refine_hopf(family, r.x, r.parameters, result),
         )
         branch_points, branch_points_found = refine(
             branch_point_after,
-            hopf_points.valid,
             lambda r, result: refine_branch_point(
                 family, r.x, r.parameters, r.tangent, result
             ),

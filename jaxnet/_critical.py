@@ -137,10 +137,9 @@ class Bordered(NamedTuple):
         matrix: Inexact[Array, "n n"],
         column: Inexact[Array, " n"],
         row: Inexact[Array, " n"],
-        corner: float = 0.0,
     ) -> "Bordered":
         top = jnp.concatenate([matrix, column[:, None]], axis=1)
-        return cls(jnp.concatenate([top, jnp.append(row, corner)[None]]))
+        return cls(jnp.concatenate([top, jnp.append(row, 0.0)[None]]))
 
     def solve(self, right: Inexact[Array, " n"], last: float = 0.0) -> Inexact[Array, " n"]:
         """The solution without its last entry."""

@@ -133,11 +133,9 @@ def _fold_curve(plane: ParameterPlane, family: Family, before: RESULTS) -> FoldC
     left, along_v, overlap = _fold_tests(family, points)
     cusp_after = changes_sign(along_v, curve.accepted)
     takens_after = changes_sign(overlap, curve.accepted)
-    cusps, cusps_found = plane.refine(
-        family, points, curve, cusp_after, refine_cusp, takens_after
-    )
+    cusps, cusps_found = plane.refine(family, points, curve, cusp_after, refine_cusp)
     takens, takens_found = plane.refine(
-        family, points, curve, takens_after, refine_bogdanov_takens, cusps.valid
+        family, points, curve, takens_after, refine_bogdanov_takens
     )
     alive = live_where(start == SUCCESS, family)
     flow_at = lambda z, left: flow_at_zero(alive, z.x, z.v, z.parameters, left)[0]

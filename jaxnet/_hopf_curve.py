@@ -140,7 +140,7 @@ def _hopf_curve(plane: ParameterPlane, family: Family, before: RESULTS) -> HopfC
     omega, lyapunov = jnp.where(turns, omega, 0.0), jnp.where(turns, lyapunov, jnp.nan)
     generalised_after = changes_sign(lyapunov, curve.accepted & turns)
     generalised, generalised_found = plane.refine(
-        family, points, curve, generalised_after, refine_generalised_hopf, generalised_after
+        family, points, curve, generalised_after, refine_generalised_hopf
     )
     takens, takens_found = _at_ends(family, points, curve, ~turns)
     values = jax.vmap(family.unravel)(points.x), points.parameters, omega, lyapunov

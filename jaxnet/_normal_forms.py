@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float, Inexact
+from jaxtyping import Array, Complex, Float
 
+from . import _small_linear
 from ._critical import Bordered, Matrix
 from ._family import Family, Parameters
 from ._multilinear import multilinear, multilinears
@@ -92,26 +93,12 @@ def _third_order(family: Family, x: Vector, pair: ImaginaryPair, parameters: Par
     shifted = lambda k: 1j * k * omega * eye - matrix
     bqq, bqc = forms((q, q), (q, q.conj()))
     nothing = jnp.zeros_like(q)
-    p, h20, h11 = _solve_together(
-        (Bordered.of(-shifted(-1).T, q, q.conj()), nothing, 1.0),
-        (Bordered.of(shifted(2), nothing, nothing, 1.0), bqq, 0.0),
-        (Bordered.of(shifted(0), nothing, nothing, 1.0), bqc, 0.0),
-    )
+    p = Bordered.of(-shifted(-1).T, q, q.conj()).solve(nothing, 1.0)
+    h20 = _small_linear.solve(shifted(2), bqq)
+    h11 = _small_linear.solve(shifted(0), bqc)
     first, second = forms((q.conj(), h20), (q, h11))
     third = forms((q, q, q.conj()))[0] + first + 2 * second
     return _ThirdOrder(p, h20, h11, third, jnp.vdot(p, third))
-
-
-def _solve_together(
-    *systems: tuple[Bordered, Inexact[Array, " n"], float],
-) -> Inexact[Array, "systems n"]:
-    """The solutions of several systems in one batch, each without its last entry.
-
-    Two batches at a time can wait for each other forever: see docs/numerics.md.
-    """
-    matrices = jnp.stack([bordered.matrix for bordered, _, _ in systems])
-    rights = jnp.stack([jnp.append(right, last) for _, right, last in systems])
-    return jnp.linalg.solve(matrices, rights[..., None])[:, :-1, 0]
 
 
 def first_lyapunov(
@@ -136,8 +123,7 @@ def second_lyapunov(
     c, h02 = q.conj(), h20.conj()
     forms = lambda *vectors: multilinears(lambda x: family.field(x, parameters), x, vectors)
     shifted = lambda k: 1j * k * omega * jnp.eye(len(x)) - family.jacobian(x, parameters)
-    nothing = jnp.zeros_like(q)
-    inverse_of = lambda k: Bordered.of(shifted(k), nothing, nothing, 1.0)
+    solve = lambda k, right: _small_linear.solve(shifted(k), right)
 
     # Names give the vectors: 0 for q, 1 for its conjugate, then the subscripts of h.
     b_0_20, b_20_11, b_11_11, b_02_20 = forms((q, h20), (h20, h11), (h11, h11), (h02, h20))
@@ -159,33 +145,24 @@ def second_lyapunov(
     )
     (e_00011,) = forms((q, q, q, c, c))
 
-    h30, h21 = _solve_together(
-        (inverse_of(3), c_000 + 3 * b_0_20, 0.0),
-        (Bordered.of(shifted(1), q, p.conj()), third - g21 * q, 0.0),
-    )
+    h30 = solve(3, c_000 + 3 * b_0_20)
+    h21 = Bordered.of(shifted(1), q, p.conj()).solve(third - g21 * q)
     h12 = h21.conj()
     b_0_21, b_1_30, b_0_12, b_1_21, b_02_30, b_12_20, b_11_21 = forms(
         (q, h21), (c, h30), (q, h12), (c, h21), (h02, h30), (h12, h20), (h11, h21)
     )
     c_11_30, c_00_12, c_01_21 = forms((c, c, h30), (q, q, h12), (q, c, h21))
 
-    h31, h22 = _solve_together(
-        (
-            inverse_of(2),
-            d_0001 + 3 * (c_00_11 + c_01_20 + b_20_11 + b_0_21 - g21 * h20) + b_1_30,
-            0.0,
-        ),
-        (
-            inverse_of(0),
-            d_0011
-            + 4 * c_01_11
-            + c_11_20
-            + c_00_02
-            + 2 * (b_11_11 + b_0_12 + b_1_21)
-            + b_02_20
-            - 4 * h11 * g21.real,
-            0.0,
-        ),
+    h31 = solve(2, d_0001 + 3 * (c_00_11 + c_01_20 + b_20_11 + b_0_21 - g21 * h20) + b_1_30)
+    h22 = solve(
+        0,
+        d_0011
+        + 4 * c_01_11
+        + c_11_20
+        + c_00_02
+        + 2 * (b_11_11 + b_0_12 + b_1_21)
+        + b_02_20
+        - 4 * h11 * g21.real,
     )
     b_1_31, b_0_22 = forms((c, h31), (q, h22))
     fifth = (

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import Array, Bool, Float, PyTree
 
 from ._result import result_if, RESULTS, SUCCESS, worst
 from ._tree import nan_unless
@@ -62,7 +62,6 @@ def refine_passed(
     parameters_of: Callable[[_Point], Float[Array, " parameters"]],
     units: tuple[RealScalarLike, Float[Array, " parameters"]],
     max_points: int,
-    wait_for: Int[Array, "..."] | Bool[Array, "..."],
 ) -> tuple[_Point, RESULTS]:
     """The points that were passed, each by its own equations, and whether all were found.
 
@@ -78,11 +77,8 @@ def refine_passed(
     - `parameters_of`: the parameters of a point.
     - `units`: of the state and of the parameters, by which distances are measured.
     - `max_points`: how many are kept, the first ones.
-    - `wait_for`: flags or counts that must be known before the search begins.
     """
-    # Two batches of matrices at a time can wait for each other forever: see
-    # docs/numerics.md. So nothing is searched for before what was searched for is found.
-    last = len(passed) - 1 + jnp.minimum(jnp.sum(wait_for), 0)
+    last = len(passed) - 1
     (places,) = jnp.nonzero(passed, size=max_points, fill_value=last)
     is_small = rows.x.shape[1] <= _SMALL
     rows = jax.lax.stop_gradient(rows)

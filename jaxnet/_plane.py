@@ -93,7 +93,6 @@ class ParameterPlane(eqx.Module):
         curve: Curve,
         passed: Bool[Array, " rows"],
         refine: Callable,
-        wait_for: Bool[Array, "..."],
     ):
         """The points of codimension two that were passed, and whether all were found."""
         return refine_passed(
@@ -103,7 +102,6 @@ class ParameterPlane(eqx.Module):
             lambda point: point.parameters,
             (self.state_unit(points.x.shape[1]), self.spans),
             self.max_points,
-            wait_for,
         )
 
 
