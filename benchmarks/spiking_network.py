@@ -131,7 +131,7 @@ def by_bare_loop(cuba: Cuba):
             (groups != 0) & (numbers > g), numbers, groups.size
         ).min()
 
-        def turn(state):
+        def turn(state: tuple[jax.Array, ...]):
             g, group, word, carry = state
             carry = body(carry, (g * 8 + lowest(group)) * 8 + lowest(word))
             word = word & (word - 1)

@@ -74,7 +74,9 @@ def boundary(g: float) -> float:
     return (g + (THRESHOLD - RESET) / (HEARD * PSP)) / (1 + g)
 
 
-def with_signs(table: jn.couplings.Sparse, excitatory, g) -> jn.couplings.Sparse:
+def with_signs(
+    table: jn.couplings.Sparse, excitatory: jax.Array, g: jax.Array
+) -> jn.couplings.Sparse:
     is_excitatory = table.source_of_synapse < jnp.round(excitatory * NEURONS)
     weights = PSP * jnp.where(is_excitatory, 1.0, -g)
     return jn.couplings.Sparse(table.targets, table.indptr, table.indices, weights)

@@ -14,12 +14,13 @@ from ._critical import (
     outcome,
     solve_critical,
 )
-from ._family import Family, Parameters, prepare_family, Where
+from ._family import Family, Parameters, prepare_family
 from ._linearise import default_tolerance
 from ._multilinear import multilinear
 from ._newton import Vector
 from ._normal_forms import flow_at_zero
 from ._result import RESULTS, SUCCESS
+from ._selection import Where
 from ._system import AbstractSystem
 from ._tree import nan_unless
 from ._types import InputValue, RealScalarLike, State
@@ -166,7 +167,7 @@ def refine_branch_point(
 def _rising(direction: Vector) -> Vector:
     """Of unit length, and so that the parameter rises, or else the largest entry is
     positive."""
-    unit = direction / jnp.linalg.norm(direction)
+    unit: Vector = direction / jnp.linalg.norm(direction)
     across = jnp.abs(unit[-1]) < default_tolerance()
     return jnp.where(across, oriented(unit), unit * jnp.where(unit[-1] < 0, -1.0, 1.0))
 

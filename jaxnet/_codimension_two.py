@@ -18,7 +18,7 @@ from ._critical import (
     start_of_hopf,
     unravel_complex,
 )
-from ._family import Family, Parameters, prepare_family, Where
+from ._family import Family, Parameters, prepare_family
 from ._multilinear import multilinear
 from ._newton import Vector
 from ._normal_forms import (
@@ -29,6 +29,7 @@ from ._normal_forms import (
     ZeroEigenvalue,
 )
 from ._result import RESULTS, SUCCESS
+from ._selection import Where
 from ._system import AbstractSystem
 from ._tree import nan_unless
 from ._types import InputValue, RealScalarLike, State

@@ -14,7 +14,7 @@ from ._branch_points import BranchPoint, refine_branch_point
 from ._critical import live_where
 from ._curve import as_method, Box, Follower, kernel, PseudoArclength
 from ._detect import detect, detected_from_crossing
-from ._family import as_count, as_span, Family, prepare_family, Span, Where
+from ._family import as_count, as_span, Family, prepare_family, Span
 from ._folds import refine_fold
 from ._hopf_points import refine_hopf
 from ._linearise import classify, default_tolerance
@@ -22,6 +22,7 @@ from ._newton import Vector
 from ._parameters import check_ranges
 from ._passed import map_rows, refine_passed, Row
 from ._result import result_if, RESULTS, SUCCESS, worst
+from ._selection import Where
 from ._system import AbstractSystem
 from ._tree import all_true, nan_unless
 from ._types import InputValue, RealScalarLike, State

@@ -119,10 +119,10 @@ def null_vectors(
     """
     both = jax.jacfwd(family.field, argnums=(0, 1))(x, parameters)
     matrix, of_parameters = jax.lax.stop_gradient(both)
-    size = jnp.linalg.norm(jnp.concatenate([matrix, of_parameters], axis=1), axis=1)
+    size: Array = jnp.linalg.norm(jnp.concatenate([matrix, of_parameters], axis=1), axis=1)
     size = jnp.where(scaled & (size > 0), size, 1.0)
     left, _, right = jnp.linalg.svd(matrix / size[:, None])
-    left = left[:, -1] / size
+    left: Vector = left[:, -1] / size
     return left / jnp.linalg.norm(left), right[-1]
 
 
@@ -147,9 +147,9 @@ class Bordered(NamedTuple):
 
 
 def solve_critical(
-    family: Family,
+    family: _Tree,
     unknowns: _Unknowns,
-    equations: Callable[[Family, _Unknowns], Float[Array, " equations"]],
+    equations: Callable[[_Tree, _Unknowns], Float[Array, " equations"]],
 ) -> tuple[_Unknowns, Bool[Array, ""]]:
     """The unknowns that fulfil the equations, differentiable, and whether they do."""
     start, unravel = ravel_pytree(unknowns)

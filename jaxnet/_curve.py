@@ -271,7 +271,7 @@ class Follower(eqx.Module):
         longer = jnp.minimum(walk.step * factor, self.method.max_step)
         step = jnp.where(good, longer, length / 2)
         stuck = ~good & ~at_end & (step < self.method.min_step) & (walk.leg < 2)
-        leg_ends = (good & exits) | at_end | stuck
+        leg_ends: Array = (good & exits) | at_end | stuck
         ahead = _Walk(
             x=jnp.where(good, x, walk.x),
             tangent=jnp.where(good, tangent, walk.tangent),

@@ -112,7 +112,7 @@ def _newton(
         away = x - avoid
         square = jnp.sum(away**2, axis=1)
         # The gradient of the logarithm of M.
-        slope = -2 * away / (square * (1 + square))[:, None]
+        slope: Array = -2 * away / (square * (1 + square))[:, None]
         slope = jnp.sum(jnp.where(is_known[:, None], slope, 0.0), axis=0)
         # By the formula of Sherman and Morrison, the step is only scaled.
         x = x - step / (1 + jnp.vdot(slope, step))

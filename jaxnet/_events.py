@@ -2,7 +2,7 @@
 
 import functools as ft
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -47,7 +47,7 @@ def _for_each_event(happened, body, carry):
     def group_after(g):
         return jnp.min(jnp.where((groups != 0) & (numbers > g), numbers, groups.size))
 
-    def turn(state):
+    def turn(state: tuple[Array, Array, Array, Any]):
         g, group, word, carry = state
         unit = (g * size + _lowest_byte(group)) * size + _lowest_byte(word)
         carry = body(carry, unit)

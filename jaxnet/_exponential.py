@@ -162,9 +162,9 @@ def _is_local(field, t, leaves: Leaves, u) -> Bool[Array, ""]:
     def is_moved(x, bit, value):
         return ((jnp.arange(x.size) >> bit) & 1 == value).reshape(x.shape)
 
-    def rates_of_others(bit, value, push):
+    def rates_of_others(bit, value, push) -> list[Array]:
         moved = [x + push * is_moved(x, bit, value) for x in leaves]
-        rates = field(t, moved, u)
+        rates: Leaves = field(t, moved, u)
         pairs = zip(rates, leaves, strict=True)
         return [jnp.where(is_moved(x, bit, value), 0.0, rate) for rate, x in pairs]
 

@@ -1,9 +1,7 @@
 """A family of flows: a system of which some parameters are unknowns."""
 
-import dataclasses
 import operator
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import equinox as eqx
 import jax
@@ -16,23 +14,15 @@ from ._linearise import flat_field, flow_field, frozen_time
 from ._newton import Vector
 from ._prepare import prepare_driven, prepare_state
 from ._result import is_concrete, RESULTS, worst
+from ._selection import Place, put, select, Where
 from ._system import AbstractSystem, decompose
 from ._tree import is_inexact
 from ._types import InputValue, RealScalarLike, State
 
 
-# From a system to the parameter, or the parameters, that vary.
-Where: TypeAlias = Callable[[Any], Any]
 Parameters: TypeAlias = Float[Array, " parameters"]
 # The smallest and the largest value of a parameter.
 Span: TypeAlias = tuple[RealScalarLike, RealScalarLike]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Place:
-    """Stands for a leaf of a system: whatever is done with it but select it, fails."""
-
-    index: int
 
 
 class Family(eqx.Module):
@@ -53,10 +43,7 @@ class Family(eqx.Module):
 
     def at(self, parameters: Parameters) -> AbstractSystem:
         """The system with other values of the parameters that vary."""
-        leaves, structure = jtu.tree_flatten(self.system)
-        for place, value in zip(self.chosen, parameters, strict=True):
-            leaves[place] = value
-        return jtu.tree_unflatten(structure, leaves)
+        return put(self.system, self.chosen, parameters)
 
     def field(self, x: Vector, parameters: Parameters) -> Vector:
         """The vector field of the system with these parameters (per ms)."""
@@ -128,28 +115,21 @@ def as_count(value: int, name: str) -> int:
 
 def _places(system: AbstractSystem, where: Where, count: int) -> tuple[int, ...]:
     """The places of the parameters among the leaves; equal for equal functions."""
-    leaves, structure = jtu.tree_flatten(system)
-    numbered = jtu.tree_unflatten(structure, map(_Place, range(len(leaves))))
     kind = "one number" if count == 1 else f"a tuple of {count} different numbers"
     remedy = (
         f"`where` must select {kind} of the system, such as `lambda s: s.w` or, of one "
         "with an input, `lambda s: s.input.value`. "
     )
-    try:
-        chosen = where(numbered)
-    except (AttributeError, LookupError, TypeError) as e:
-        raise ValueError(
-            f"{remedy}It failed: {e}. To select one entry of an array, make it a field of "
-            "its own, or of an input a tuple of numbers."
-        ) from e
+    chosen = select(system, where, remedy)
     chosen = (chosen,) if count == 1 else chosen
     if (
         not isinstance(chosen, tuple | list)
         or len(chosen) != count
-        or not all(isinstance(place, _Place) for place in chosen)
+        or not all(isinstance(place, Place) for place in chosen)
         or len(set(chosen)) != count
     ):
         raise ValueError(f"{remedy}It selects {where(system)!r}.")
+    leaves = jtu.tree_leaves(system)
     places = tuple(place.index for place in chosen)
     for place in places:
         if not is_inexact(leaves[place]) or jnp.shape(leaves[place]) != ():

@@ -17,17 +17,13 @@ from ._critical import (
     null_vectors,
 )
 from ._curve import PseudoArclength
-from ._family import (
-    Family,
-    prepare_family,
-    Span,
-    Where,
-)
+from ._family import Family, prepare_family, Span
 from ._multilinear import multilinear
 from ._normal_forms import flow_at_zero
 from ._passed import changes_sign
 from ._plane import ParameterPlane, prepare_plane, VECTOR_UNIT
 from ._result import RESULTS, SUCCESS, worst
+from ._selection import Where
 from ._system import AbstractSystem
 from ._tree import nan_unless
 from ._types import InputValue, RealScalarLike, State

@@ -13,11 +13,12 @@ from ._critical import (
     outcome,
     solve_critical,
 )
-from ._family import Family, Parameters, prepare_family, Where
+from ._family import Family, Parameters, prepare_family
 from ._linearise import default_tolerance
 from ._newton import Vector
 from ._normal_forms import flow_at_zero
 from ._result import result_if, RESULTS, SUCCESS, worst
+from ._selection import Where
 from ._system import AbstractSystem
 from ._tree import nan_unless
 from ._types import InputValue, RealScalarLike, State

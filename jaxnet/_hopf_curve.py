@@ -18,17 +18,13 @@ from ._critical import (
     start_of_hopf,
 )
 from ._curve import Curve, PseudoArclength
-from ._family import (
-    Family,
-    prepare_family,
-    Span,
-    Where,
-)
+from ._family import Family, prepare_family, Span
 from ._linearise import default_tolerance
 from ._normal_forms import first_lyapunov, ImaginaryPair
 from ._passed import changes_sign
 from ._plane import ParameterPlane, prepare_plane, VECTOR_UNIT
 from ._result import result_if, RESULTS, SUCCESS, worst
+from ._selection import Where
 from ._system import AbstractSystem
 from ._tree import nan_unless
 from ._types import InputValue, RealScalarLike, State
@@ -130,7 +126,7 @@ def _hopf_curve(plane: ParameterPlane, family: Family, before: RESULTS) -> HopfC
     turns = points.kappa[:, 0] > default_tolerance() * kappa_unit[0]
     alive = live_where(start == SUCCESS, family)
 
-    def coefficients(z, turns):
+    def coefficients(z: HopfUnknowns, turns: Array):
         z, living = live_where(turns, (z, alive))
         matrix = living.jacobian(z.x, z.parameters)
         pair = ImaginaryPair.of(matrix, z.v, jnp.where(turns, z.kappa[0], 1.0))

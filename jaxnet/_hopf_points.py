@@ -16,10 +16,11 @@ from ._critical import (
     start_of_hopf,
     unravel_complex,
 )
-from ._family import Family, Parameters, prepare_family, Where
+from ._family import Family, Parameters, prepare_family
 from ._newton import Vector
 from ._normal_forms import first_lyapunov, ImaginaryPair
 from ._result import result_if, RESULTS, SUCCESS, worst
+from ._selection import Where
 from ._system import AbstractSystem
 from ._tree import nan_unless
 from ._types import InputValue, RealScalarLike, State

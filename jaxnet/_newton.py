@@ -34,7 +34,7 @@ def solve_dense(linear: LinearMap, right: Vector) -> Vector:
 def solve_krylov(linear: LinearMap, right: Vector) -> Vector:
     """By GMRES, which asks for products with the matrix alone; NaN where it fails."""
     precision = float(jnp.finfo(right.dtype).eps) ** 0.65
-    size = jnp.linalg.norm(right)
+    size: Array = jnp.linalg.norm(right)
     size = jnp.where(size > 0, size, 1.0)
     solution = lx.linear_solve(
         lx.FunctionLinearOperator(linear, jax.eval_shape(lambda: right)),
@@ -44,7 +44,8 @@ def solve_krylov(linear: LinearMap, right: Vector) -> Vector:
         throw=False,
     )
     good = solution.result == lx.RESULTS.successful
-    return jnp.where(good, size * solution.value, jnp.nan)
+    scaled: Vector = size * solution.value
+    return jnp.where(good, scaled, jnp.nan)
 
 
 def newton(

@@ -83,7 +83,7 @@ def parameter(
     return eqx.field(**options)
 
 
-def _bounded_fields(tree: PyTree, path: str = "") -> Iterator[tuple[str, str, Any]]:
+def bounded_fields(tree: PyTree, path: str = "") -> Iterator[tuple[str, str, Any]]:
     """The path, the range and the value of every bounded parameter in a tree."""
     if isinstance(tree, eqx.Module):
         for field in dataclasses.fields(tree):
@@ -91,12 +91,12 @@ def _bounded_fields(tree: PyTree, path: str = "") -> Iterator[tuple[str, str, An
             if _DOMAIN in field.metadata:
                 yield path + field.name, field.metadata[_DOMAIN], value
             elif not field.metadata.get("static", False):
-                yield from _bounded_fields(value, f"{path}{field.name}.")
+                yield from bounded_fields(value, f"{path}{field.name}.")
     else:
         nodes, _ = jtu.tree_flatten(tree, lambda x: isinstance(x, eqx.Module))
         for node in nodes:
             if isinstance(node, eqx.Module):
-                yield from _bounded_fields(node, path)
+                yield from bounded_fields(node, path)
 
 
 def check_ranges(tree: PyTree) -> Bool[Array, ""]:
@@ -105,7 +105,7 @@ def check_ranges(tree: PyTree) -> Bool[Array, ""]:
     A concrete parameter outside its range raises a `ValueError` at once.
     """
     conditions = []
-    for name, domain, value in _bounded_fields(tree):
+    for name, domain, value in bounded_fields(tree):
         for leaf in filter(is_numeric, jtu.tree_leaves(value)):
             # NaN is another fault, with a message of its own.
             good = _IN_DOMAIN[domain](leaf) | jnp.isnan(leaf)

@@ -186,7 +186,7 @@ class _Search(eqx.Module):
         """Levenberg and Marquardt's method, damped by no less than the slow rate."""
         least, eye = self.slow_rate**2, jnp.eye(start.size)
 
-        def look(x):
+        def look(x: Vector) -> tuple[Vector, Float[Array, "n n"]]:
             return jax.lax.stop_gradient((field(x), jax.jacfwd(field)(x)))
 
         def advance(state: _Descent) -> _Descent:

@@ -101,7 +101,8 @@ def _add_row(sums, lane, source, spike, layout, weights, indptr, indices):
             values = jax.lax.dynamic_slice(weights, (weight_lane, first), (1, size))[0]
         # A traced target that is none would else be one of the next lane.
         is_target = (targets >= 0) & (targets < layout.targets)
-        values = jnp.where(mine, jnp.where(is_target, values * spike, jnp.nan), 0.0)
+        sent: Array = values * spike
+        values = jnp.where(mine, jnp.where(is_target, sent, jnp.nan), 0.0)
         places = place + jnp.where(is_target, targets, 0)
         return sums.at[places].add(values, mode="promise_in_bounds"), k + size
 

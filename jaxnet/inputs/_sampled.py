@@ -4,7 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import jax.tree_util as jtu
 import numpy as np
-from jaxtyping import PyTree
+from jaxtyping import Array, PyTree, Real
 
 from .._result import is_concrete
 from .._tree import as_float_array
@@ -92,7 +92,7 @@ class Sampled(AbstractInput):
         ratio = grid.dt / self.dt
         return _snap(offset) + (step + fraction) * _snap(ratio)
 
-    def _interpolate(self, position):
+    def _interpolate(self, position: Real[Array, ""]):
         last = self.samples - 1
         position = jnp.where(jnp.abs(position - last) < _ALIGNED, last, position)
         below = jnp.clip(jnp.floor(position), 0, last).astype(int)

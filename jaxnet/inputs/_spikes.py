@@ -106,7 +106,7 @@ class Poisson(AbstractInput):
         return carry[2]
 
     def _draw(self, key, rate, grid: TimeGrid, step) -> Float[Array, " size"]:
-        per_step = self.rate.on_grid(rate, grid, step, 0.0) * grid.dt / _MS_PER_S
+        per_step: Array = self.rate.on_grid(rate, grid, step, 0.0) * grid.dt / _MS_PER_S
         draws = jax.random.uniform(jax.random.fold_in(key, step), (self.size,))
         fires = (draws < -jnp.expm1(-per_step)).astype(float)
         # What is no rate has no spikes to give.
@@ -115,8 +115,8 @@ class Poisson(AbstractInput):
 
 def _as_times(times) -> Float[Array, " spikes"]:
     """The times of spikes, and never for what is none."""
-    times = as_float_array(times)
-    return jnp.where(jnp.isnan(times), jnp.inf, times)
+    given: Array = as_float_array(times)
+    return jnp.where(jnp.isnan(given), jnp.inf, given)
 
 
 def _as_indices(indices) -> Int[Array, " spikes"]:

@@ -117,10 +117,11 @@ def _tracks(patterns, lag, max_distance, periodic: bool, greedy: bool) -> Tracks
 
     moved = successor >= 0
     step = jnp.take_along_axis(way, successor[:, :, None, None], axis=2)[:, :, 0]
+    velocity: Array = step / lag
     pairs = jnp.sum(moved, axis=1)
     track, lifetime, is_complete, count = _follow(successor, valid, lag)
     return Tracks(
-        velocity=jnp.where(moved[:, :, None], step / lag, 0.0),
+        velocity=jnp.where(moved[:, :, None], velocity, 0.0),
         moved=moved,
         successor=successor,
         births=jnp.sum(valid[1:], axis=1) - pairs,
@@ -152,7 +153,7 @@ def _nearest_left(
 ) -> Int[Array, " max_patterns"]:
     """The column of each row, or -1, from the first row to the last."""
 
-    def choose(is_left, row):
+    def choose(is_left: Array, row: tuple[Array, Array]):
         cost, allowed = row
         nearest = jnp.argmin(jnp.where(allowed & is_left, cost, jnp.inf))
         taken = allowed[nearest] & is_left[nearest]
@@ -344,7 +345,7 @@ def _length(vector: Float[Array, "*shape 2"]) -> Float[Array, "*shape"]:
     return jnp.hypot(vector[..., 0], vector[..., 1])
 
 
-def _mean_where(mask, x):
+def _mean_where(mask: Array, x: Array):
     number = jnp.sum(mask)
     total = jnp.sum(jnp.where(mask, x, 0.0))
     return jnp.where(number > 0, total / jnp.maximum(number, 1), jnp.nan)

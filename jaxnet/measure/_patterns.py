@@ -283,7 +283,7 @@ def _along(number: Int[Array, "max_patterns n"], cells, periodic: bool) -> _Alon
         origin = jnp.round(mean_angle * n / (2 * math.pi)).astype(jnp.int32)
         offset = (position - origin[:, None] + n // 2) % n - n // 2
     mean_offset = jnp.sum(number * offset, axis=1, dtype=float) / cells
-    centre = origin + mean_offset
+    centre: Array = origin + mean_offset
     if periodic:
         centre = centre % n
         # A small negative number is rounded to n.
