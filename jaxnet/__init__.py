@@ -7,10 +7,13 @@ from diffrax import SaveAt as SaveAt
 
 from . import (
     connectivity as connectivity,
+    constraints as constraints,
     couplings as couplings,
+    gradients as gradients,
     inputs as inputs,
     measure as measure,
     models as models,
+    objectives as objectives,
     surrogate as surrogate,
     transfer as transfer,
 )
@@ -28,12 +31,15 @@ from ._codimension_two import (
 from ._continuation import continuation as continuation, switch_branch as switch_branch
 from ._curve import PseudoArclength as PseudoArclength
 from ._deflation import deflated_fixed_points as deflated_fixed_points
+from ._descent import Descent as Descent
 from ._dispersion import (
     dispersion_relation as dispersion_relation,
     DispersionRelation as DispersionRelation,
     PlaneWaves as PlaneWaves,
 )
 from ._exponential import Exponential as Exponential
+from ._fit import Fit as Fit, fit as fit, Trials as Trials
+from ._fit_problem import AbstractFitMethod as AbstractFitMethod
 from ._fixed_points import (
     fixed_points as fixed_points,
     FixedPoints as FixedPoints,
@@ -44,6 +50,7 @@ from ._folds import Fold as Fold, fold as fold
 from ._grid import Grid as Grid
 from ._hopf_curve import hopf_curve as hopf_curve, HopfCurve as HopfCurve
 from ._hopf_points import Hopf as Hopf, hopf as hopf
+from ._least_squares import AllAtOnce as AllAtOnce, LeastSquares as LeastSquares
 from ._linearise import (
     classify as classify,
     eigenvalues as eigenvalues,

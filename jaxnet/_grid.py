@@ -26,7 +26,7 @@ from ._time_grid import (
     whole_steps_of_period,
 )
 from ._tree import all_finite
-from .surrogate import AbstractSurrogate
+from .surrogate import AbstractSurrogate, Memory
 
 
 def _concrete_dt(dt) -> float:
@@ -49,6 +49,8 @@ class Grid(AbstractMethod):
         10,000), [`jaxnet.RecordRaster`][] or [`jaxnet.RecordCounts`][].
     - `surrogate`: the slope of a spike, one of `jaxnet.surrogate`; without one the
         derivative is that at fixed spikes.
+    - `memory`: how far back a derivative reaches, a `jaxnet.surrogate.Memory`; by default
+        to the start.
     - `checkpoint`: whether a reverse-mode derivative computes the steps once more instead
         of keeping what it needs of each: so its memory grows with the square root of their
         number, and it costs up to two more runs. What `save` keeps, it keeps anyway.
@@ -77,6 +79,7 @@ class Grid(AbstractMethod):
     solver: diffrax.AbstractSolver | Exponential = eqx.field(default_factory=diffrax.Euler)
     record: AbstractRecord = eqx.field(default_factory=RecordTimes, kw_only=True)
     surrogate: AbstractSurrogate | None = eqx.field(default=None, kw_only=True)
+    memory: Memory | None = eqx.field(default=None, kw_only=True)
     checkpoint: bool = eqx.field(static=True, default=False, kw_only=True)
     stamp_at_start: bool = eqx.field(static=True, default=False, kw_only=True)
 
@@ -100,6 +103,12 @@ class Grid(AbstractMethod):
             raise ValueError(
                 "`surrogate` of `Grid` must be one of `jaxnet.surrogate`, such as "
                 f"`FastSigmoid(beta=1.0)`, or None, but it is {self.surrogate}."
+            )
+
+        if not (self.memory is None or isinstance(self.memory, Memory)):
+            raise ValueError(
+                "`memory` of `Grid` must be a `jaxnet.surrogate.Memory`, or None, not "
+                f"{self.memory}."
             )
 
     def delay_steps(self, delay: float) -> int:
@@ -149,7 +158,7 @@ class Grid(AbstractMethod):
 
 @eqx.filter_jit
 def _run(method: Grid, problem: Problem, grid: TimeGrid, what: "_WhatToSave") -> Solution:
-    step = Step(problem.parts, grid, method.record, method.surrogate)
+    step = Step(problem.parts, grid, method.record, method.surrogate, method.memory)
     start = step.init(problem.y0, problem.key)
     flow, suits = prepare_flow(method.solver, step, start)
 

@@ -5,7 +5,7 @@ import abc
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int, PyTree
+from jaxtyping import Array, Bool, Int, PyTree, Real
 
 from ._events import for_each_event, lane_and_unit, lanes_of, primitive_of_lanes
 from ._result import result_if, RESULTS, SUCCESS
@@ -22,9 +22,16 @@ class AbstractRecord(eqx.Module):
 
     @abc.abstractmethod
     def add(
-        self, carry: PyTree, fired: Bool[Array, " units"], step: Int[Array, ""]
+        self,
+        carry: PyTree,
+        fired: Bool[Array, " units"],
+        spikes: Real[Array, " units"] | Bool[Array, " units"],
+        step: Int[Array, ""],
     ) -> tuple[PyTree, PyTree]:
-        """What is carried on, and what is kept of this step alone."""
+        """What is carried on, and what is kept of this step alone.
+
+        `spikes` is 1 where a unit fired, with the slope of a surrogate if there is one.
+        """
 
     @abc.abstractmethod
     def finish(
@@ -52,7 +59,7 @@ class RecordTimes(AbstractRecord):
         empty = jnp.zeros(self.max_spikes, jnp.int32)
         return _Log(empty, empty, jnp.zeros((), jnp.int32))
 
-    def add(self, carry, fired, step):
+    def add(self, carry, fired, spikes, step):
         arrays = (carry.step, carry.index, carry.count, fired, step)
         log = append_p.bind(*(x[None] for x in arrays))
         return _Log(*(x[0] for x in log)), None
@@ -74,7 +81,7 @@ class RecordRaster(AbstractRecord):
     def init(self, units):
         return None
 
-    def add(self, carry, fired, step):
+    def add(self, carry, fired, spikes, step):
         return None, jnp.packbits(fired)
 
     def finish(self, carry, steps, grid, units):
@@ -83,16 +90,24 @@ class RecordRaster(AbstractRecord):
 
 
 class RecordCounts(AbstractRecord):
-    """Record how often each unit fired, as [`jaxnet.SpikeCounts`][]."""
+    """Record how often each unit fired, as [`jaxnet.SpikeCounts`][].
+
+    **Arguments:**
+
+    - `with_slope`: whether the counts are real numbers, which have the derivative that the
+        surrogate of the `Grid` gives them.
+    """
+
+    with_slope: bool = eqx.field(static=True, default=False)
 
     def init(self, units):
-        return jnp.zeros(units, jnp.int32)
+        return jnp.zeros(units, float if self.with_slope else jnp.int32)
 
-    def add(self, carry, fired, step):
-        return carry + fired, None
+    def add(self, carry, fired, spikes, step):
+        return carry + (spikes if self.with_slope else fired), None
 
     def finish(self, carry, steps, grid, units):
-        return SpikeCounts(carry.astype(int)), SUCCESS
+        return SpikeCounts(carry if self.with_slope else carry.astype(int)), SUCCESS
 
 
 class _Log(eqx.Module):

@@ -128,6 +128,41 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "modes. All results are NaN. Give the same values at every place for the state, "
         "the input and the parameters; or take `jaxnet.eigenvalues`."
     )
+    target_not_met = (
+        "The search ended where no small change lowers the misfit, but what was asked for "
+        "is not met. Give more `starts`, select more parameters, or ask for less."
+    )
+    target_out_of_reach = (
+        "The search ended with a parameter at the edge of its constraint, and what was "
+        "asked for is not met. Widen the constraint, select more parameters, or ask for "
+        "less."
+    )
+    fit_unfinished = (
+        "The search took more than `max_steps` steps. The parameters are the last ones. "
+        "Raise `max_steps` of the method, or look at whether `history` still falls."
+    )
+    nonfinite_misfit = (
+        "The misfit became NaN or infinite; the parameters are the last good ones, and "
+        "`steps` says where. If `steps` is 0, the start itself is bad. Start elsewhere, "
+        "constrain the parameters, or take smaller steps."
+    )
+    equilibrium_unstable = (
+        "The fixed point is where it should be, but it is unstable, so that no run rests "
+        "there. Ask for its stability too, such as by `+ SpectralAbscissa(-0.1, y)`."
+    )
+    not_rightmost = (
+        "The eigenvalue is where it should be, but another one lies further right: the "
+        "fixed point was unstable before. Start where it is stable, or give more `starts`."
+    )
+    cycle_not_resolved = (
+        "The nodes are too few for the orbit that was found: its highest harmonics are not "
+        "small, or a simulation does not follow it, so it is not to be trusted. Raise "
+        "`nodes`, or start nearer."
+    )
+    cycle_unstable = (
+        "The orbit that was found repels what comes near it, so that no run shows it. "
+        "Give more `starts`, or start nearer to a stable cycle."
+    )
     spike_buffer_full = (
         "More spikes were fired than `max_spikes`; the first ones are kept, and "
         "`count` has the true number. Raise `max_spikes` of `RecordTimes`, or take "

@@ -54,7 +54,7 @@ class SpikeCounts(eqx.Module):
     - `count`: the number of spikes of each unit.
     """
 
-    count: Int[Array, " units"]
+    count: Int[Array, " units"] | Float[Array, " units"]
 
 
 SpikeRecord: TypeAlias = Spikes | SpikeRaster | SpikeCounts

@@ -10,7 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import Array, Bool, Float, Int, PyTree, Real
 
 from ._exponential import Exponential, prepare_exponential
 from ._random import normal_like, require_key, split_key
@@ -19,7 +19,7 @@ from ._runge_kutta import runge_kutta_step, tableau_of
 from ._system import AbstractHybridSystem, diffusion_at, Parts
 from ._time_grid import FOREVER, TimeGrid, whole_steps_of_delay
 from ._types import InputValue, Key, State
-from .surrogate import AbstractSurrogate
+from .surrogate import AbstractSurrogate, Memory
 
 
 # The time at a fraction of a step, and the input then.
@@ -66,6 +66,7 @@ class Step(eqx.Module):
     grid: TimeGrid
     record: AbstractRecord
     surrogate: AbstractSurrogate | None
+    memory: Memory | None
 
     def init(self, y0: State, key: Key | None) -> Carry:
         """What the first step is handed."""
@@ -93,6 +94,8 @@ class Step(eqx.Module):
 
     def __call__(self, carry: Carry, flow: Flow) -> tuple[Carry, PyTree]:
         """The next carry, and what is recorded of this step alone."""
+        if self.memory is not None:
+            carry = self._faded(carry, self.memory)
         spiking, recorded = carry.spiking, None
         if spiking is None:
             y = self._flowed(carry, flow)
@@ -101,6 +104,11 @@ class Step(eqx.Module):
             y, spiking, recorded = self._spike(carry, spiking, y, fired)
         next_input = self.parts.input.advance(carry.input, self.grid, carry.step)
         return Carry(carry.step + 1, y, next_input, carry.noise_key, spiking), recorded
+
+    def _faded(self, carry: Carry, memory: Memory) -> Carry:
+        remembered = lambda c: c.y if c.spiking is None else (c.y, c.spiking.queue)
+        faded = memory.fade(remembered(carry), carry.step, self.grid.dt)
+        return eqx.tree_at(remembered, carry, faded)
 
     def time_and_input(
         self, carry: Carry, fraction: float
@@ -196,7 +204,10 @@ class Step(eqx.Module):
         last = spiking.last
         if last is not None:
             last = jtu.tree_map(lambda f, k: jnp.where(f, carry.step, k), fired, last)
-        record, recorded = self.record.add(spiking.record, _in_a_row(fired), carry.step)
+        counted = fired if self.surrogate is None else spikes
+        record, recorded = self.record.add(
+            spiking.record, _in_a_row(fired), _in_a_row(counted), carry.step
+        )
         return y, _Spiking(queue, last, record), recorded
 
     def _refractory(self, carry: Carry) -> "_Refractory | None":
@@ -253,12 +264,12 @@ def number_of_units(guard: PyTree) -> int:
     return sum(math.prod(g.shape) for g in jtu.tree_leaves(guard))
 
 
-def _in_a_row(fired: PyTree[Bool[Array, "..."]]) -> Bool[Array, " units"]:
+def _in_a_row(fired: PyTree) -> Real[Array, " units"] | Bool[Array, " units"]:
     """All units in a row."""
     parts = [f.ravel() for f in jtu.tree_leaves(fired)]
     if len(parts) == 1:
         return parts[0]
-    row, first = jnp.zeros(sum(f.size for f in parts), bool), 0
+    row, first = jnp.zeros(sum(f.size for f in parts), parts[0].dtype), 0
     # Not `concatenate`: XLA would decide anew for each unit where it comes from.
     for part in parts:
         row = row.at[first : first + part.size].set(part)

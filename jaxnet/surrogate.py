@@ -12,9 +12,10 @@ Source: Neftci, Mostafa and Zenke 2019, doi:10.1109/MSP.2019.2931595.
 
 import abc
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Real
+from jaxtyping import Array, Int, PyTree, Real
 
 from ._parameters import parameter, Parametric, ScalarParameter
 
@@ -120,3 +121,47 @@ class Gaussian(AbstractSurrogate):
 
     def slope(self, x):
         return jax.scipy.stats.norm.pdf(x, scale=self.sigma)
+
+
+class Memory(Parametric):
+    r"""How far back a derivative through a grid reaches.
+
+    The simulation is the same. Its derivative is not exact any more, but does not explode
+    in a chaotic system either.
+
+    **Arguments:**
+
+    - `horizon`: the derivative of the state is cut at every multiple of this (ms), so that
+        nothing acts longer; never by default.
+    - `damping`: the derivative of the state decays at this rate (1/ms) besides.
+
+    ```pycon
+    >>> import jax
+    >>> import jaxnet as jn
+    >>> def end(y0, memory):
+    ...     decay = jn.models.RatePopulation(tau=1e6)
+    ...     method = jn.Grid(0.5, memory=memory)
+    ...     return jn.simulate(decay, y0, t1=10.0, method=method).ys[-1]
+    >>> round(float(jax.grad(end)(1.0, jn.surrogate.Memory(damping=0.1))), 3)
+    0.368
+    ```
+    """
+
+    horizon: float | None = eqx.field(static=True, default=None)
+    damping: ScalarParameter = parameter(0.0, nonnegative=True)
+
+    def __check_init__(self):
+        if self.horizon is not None and not self.horizon > 0:
+            raise ValueError(
+                "`horizon` of `Memory` must be positive, or None, but it is "
+                f"{self.horizon}."
+            )
+
+    def fade(self, tree: PyTree, step: Int[Array, ""], dt: float) -> PyTree:
+        """The tree itself, of whose derivative less is left."""
+        kept = jnp.exp(-self.damping * dt)
+        if self.horizon is not None:
+            steps = max(1, round(self.horizon / dt))
+            kept = jnp.where(step % steps == 0, 0.0, kept)
+        constant = jax.lax.stop_gradient
+        return jax.tree.map(lambda x: constant(x) + kept * (x - constant(x)), tree)

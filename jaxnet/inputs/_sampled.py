@@ -4,10 +4,11 @@ import equinox as eqx
 import jax.numpy as jnp
 import jax.tree_util as jtu
 import numpy as np
-from jaxtyping import Array, PyTree, Real
+from jaxtyping import PyTree
 
 from .._result import is_concrete
 from .._tree import as_float_array
+from .._types import RealScalarLike
 from ._base import AbstractInput
 
 
@@ -92,7 +93,7 @@ class Sampled(AbstractInput):
         ratio = grid.dt / self.dt
         return _snap(offset) + (step + fraction) * _snap(ratio)
 
-    def _interpolate(self, position: Real[Array, ""]):
+    def _interpolate(self, position: RealScalarLike):
         last = self.samples - 1
         position = jnp.where(jnp.abs(position - last) < _ALIGNED, last, position)
         below = jnp.clip(jnp.floor(position), 0, last).astype(int)
