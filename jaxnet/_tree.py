@@ -64,6 +64,7 @@ def as_arrays(tree: PyTree) -> PyTree:
 
 
 def all_true(conditions: list[Bool[Array, ""]]) -> Bool[Array, ""]:
+    """Whether all conditions hold, of which there may be none."""
     return jnp.all(jnp.stack([jnp.asarray(True), *conditions]))
 
 
