@@ -20,6 +20,10 @@ from . import (
 from ._adaptive import Adaptive as Adaptive
 from ._branch import Branch as Branch
 from ._branch_points import branch_point as branch_point, BranchPoint as BranchPoint
+from ._check_gradient import (
+    check_gradient as check_gradient,
+    GradientCheck as GradientCheck,
+)
 from ._codimension_two import (
     bogdanov_takens as bogdanov_takens,
     BogdanovTakens as BogdanovTakens,
@@ -87,6 +91,7 @@ from ._system import (
     Driven as Driven,
     Noisy as Noisy,
 )
+from ._uncertainty import Uncertainty as Uncertainty, uncertainty as uncertainty
 
 
 if TYPE_CHECKING:

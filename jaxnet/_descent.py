@@ -86,6 +86,7 @@ class Descent(AbstractFitMethod):
                 steps=state.steps + 1,
                 met=met,
                 finite=finite,
+                meter=problem.progress.step(state.meter, state.steps / self.max_steps),
             )
 
         yes, no = jnp.asarray(True), jnp.asarray(False)
@@ -98,9 +99,11 @@ class Descent(AbstractFitMethod):
             steps=jnp.asarray(0),
             met=no,
             finite=yes,
+            meter=problem.progress.init(),
         )
         goes_on = lambda s: ~s.met & s.finite & (s.steps <= self.max_steps)
         end = jax.lax.while_loop(goes_on, advance, state)
+        problem.progress.close(end.meter)
         result = RESULTS.where(end.finite, RESULTS.fit_unfinished, RESULTS.nonfinite_misfit)
         result = RESULTS.where(end.met, SUCCESS, result)
         unknowns = problem.solve_unknowns(end.best)
@@ -124,3 +127,4 @@ class _State(eqx.Module):
     steps: Int[Array, ""]
     met: Bool[Array, ""]
     finite: Bool[Array, ""]
+    meter: Any

@@ -1,5 +1,6 @@
 """The verb that finds the parameters with which a system does what it should."""
 
+import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -7,14 +8,11 @@ import jax.tree_util as jtu
 from jaxtyping import Array, Float, Int, PyTree
 
 from ._family import as_count
-from ._fit_problem import AbstractFitMethod, FitProblem, prepare_entries
+from ._fit_problem import AbstractFitMethod, FitProblem, prepare_problem
 from ._least_squares import AllAtOnce
-from ._linearise import default_tolerance
-from ._prepare import prepare_driven
 from ._result import RESULTS, SUCCESS, worst
 from ._selection import Where
-from ._system import AbstractSystem, Driven
-from ._tree import as_arrays
+from ._system import AbstractSystem
 from ._types import InputValue, Key, RealScalarLike
 from .objectives import AbstractObjective
 
@@ -73,6 +71,7 @@ def fit(
     spread: RealScalarLike = 1.0,
     tolerance: RealScalarLike | None = None,
     key: Key | None = None,
+    progress: diffrax.AbstractProgressMeter | None = None,
 ) -> Fit:
     """Find the parameters with which a system does what it should.
 
@@ -96,6 +95,8 @@ def fit(
     - `tolerance`: how small each misfit must be. By default the square root of the dtype's
         resolution, 1.5e-8 in float64.
     - `key`: for random starts, and for what is random in a simulation.
+    - `progress`: a progress meter, such as `diffrax.TqdmProgressMeter(refresh_steps=1)`
+        (extra `progress`); it shows the steps of the slowest start.
 
     **Returns:** [`jaxnet.Fit`][]. What fails does not raise: see `result`, and `trials` for
     each start. Where a misfit is not finite the last good parameters come back.
@@ -119,18 +120,9 @@ def fit(
             "`method` must be `AllAtOnce()`, `LeastSquares()` or `Descent(optimiser)`, not "
             f"{method!r}. A solver of optimistix or an optimiser of optax goes into these."
         )
-    if not isinstance(objective, AbstractObjective):
-        raise ValueError(
-            f"`objective` must be one of `jaxnet.objectives`, but it is {objective!r}."
-        )
-    driven, before = prepare_driven(system, u)
-    system = as_arrays(system)
-    problem = FitProblem(
-        system,
-        driven.input if u is not None and isinstance(driven, Driven) else None,
-        prepare_entries(system, where, constraints),
-        objective.prepare(driven),
-        jnp.asarray(default_tolerance() if tolerance is None else tolerance, float),
+    meter = diffrax.NoProgressMeter() if progress is None else progress
+    problem, before = prepare_problem(
+        system, objective, where, constraints, u, tolerance, meter
     )
     problem = method.prepare(problem)
     free, start_key = _starts(problem, where, starts, spread, key)
@@ -145,7 +137,7 @@ def _starts(
     key: Key | None,
 ) -> tuple[Float[Array, "starts free"], Key | None]:
     """The free numbers of all starts, and the key that is left."""
-    own = problem.free_of([e.like for e in problem.entries])
+    own = problem.own
     if starts is None:
         return own[None], key
     if isinstance(starts, int):

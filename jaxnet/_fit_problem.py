@@ -10,13 +10,15 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
+from ._linearise import default_tolerance
 from ._newton import Vector
 from ._parameters import bounded_fields, check_ranges
+from ._prepare import prepare_driven
 from ._result import is_concrete, result_if, RESULTS, SUCCESS, worst
 from ._selection import numbered, Place, put, select, Where
-from ._system import AbstractSystem, drive
+from ._system import AbstractSystem, drive, Driven
 from ._tree import as_arrays, is_inexact
-from ._types import Key
+from ._types import InputValue, Key, RealScalarLike
 from .constraints import AbstractConstraint, Free, Positive
 from .objectives import AbstractObjective, Misfit, solve_unknowns
 
@@ -30,8 +32,9 @@ _REMEDY = (
 
 
 class FreeEntry(eqx.Module):
-    """One selected entry: its places, its constraint and its value at the start."""
+    """One selected entry: its names, places, constraint and value at the start."""
 
+    names: tuple[str, ...] = eqx.field(static=True)
     places: tuple[int, ...] = eqx.field(static=True)
     constraint: AbstractConstraint
     like: PyTree
@@ -46,6 +49,7 @@ class FitProblem(eqx.Module):
     - `entries`: what is free.
     - `objective`: what should be.
     - `tolerance`: of the misfits.
+    - `progress`: a progress meter of diffrax.
     """
 
     system: AbstractSystem
@@ -53,6 +57,7 @@ class FitProblem(eqx.Module):
     entries: tuple[FreeEntry, ...]
     objective: AbstractObjective
     tolerance: Float[Array, ""]
+    progress: Any
 
     def values(self, free: Vector) -> list[PyTree]:
         """The values of the entries."""
@@ -106,6 +111,21 @@ class FitProblem(eqx.Module):
         """The system with these parameters, without its input."""
         places = sum((e.places for e in self.entries), ())
         return put(self.system, places, jtu.tree_leaves(self.values(free)))
+
+    @property
+    def own(self) -> Vector:
+        """The free numbers of the system's own parameters."""
+        return self.free_of([e.like for e in self.entries])
+
+    @property
+    def names(self) -> list[str]:
+        """A name for each of the free numbers."""
+        names = []
+        for entry, free in zip(self.entries, self._free_tree(), strict=True):
+            for name, leaf in zip(_spread(entry, free), jtu.tree_leaves(free), strict=True):
+                size = jnp.size(leaf)
+                names += [name] if size == 1 else [f"{name}[{i}]" for i in range(size)]
+        return names
 
     def start_system(self) -> AbstractSystem:
         """The system with its input and its own parameters."""
@@ -183,12 +203,45 @@ class AbstractFitMethod(eqx.Module):
         """The problem as the method needs it, or a `ValueError` with a remedy."""
 
 
+def prepare_problem(
+    system: AbstractSystem,
+    objective: AbstractObjective,
+    where: Where,
+    constraints: PyTree,
+    u: InputValue,
+    tolerance: RealScalarLike | None = None,
+    progress: Any = None,
+) -> tuple[FitProblem, RESULTS]:
+    """What every verb of fitting does first, and whether the values are good."""
+    if not isinstance(objective, AbstractObjective):
+        raise ValueError(
+            f"`objective` must be one of `jaxnet.objectives`, but it is {objective!r}."
+        )
+    driven, before = prepare_driven(system, u)
+    system = as_arrays(system)
+    problem = FitProblem(
+        system,
+        driven.input if u is not None and isinstance(driven, Driven) else None,
+        prepare_entries(system, where, constraints),
+        objective.prepare(driven),
+        jnp.asarray(default_tolerance() if tolerance is None else tolerance, float),
+        progress,
+    )
+    return problem, before
+
+
 class Selected(NamedTuple):
     """A parameter that may be fitted, as the model declares it."""
 
     name: str
     value: Array
     domain: str | None
+
+
+def _spread(entry: FreeEntry, free: PyTree) -> list[str]:
+    """The name of each array of free numbers: of several parameters if they share one."""
+    arrays = len(jtu.tree_leaves(free))
+    return list(entry.names) if arrays == len(entry.names) else [", ".join(entry.names)]
 
 
 def prepare_entries(
@@ -288,4 +341,4 @@ def _entry(
                     f"`{c.name}` is {c.domain}. Take `Positive()`, or an `Interval` within "
                     "that range."
                 )
-    return FreeEntry(places, constraint, values)
+    return FreeEntry(tuple(c.name for c in chosen), places, constraint, values)

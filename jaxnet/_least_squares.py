@@ -10,7 +10,7 @@ import optimistix as optx
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int
 
-from ._fit_problem import AbstractFitMethod, Trial
+from ._fit_problem import AbstractFitMethod, FitProblem, Trial
 from ._newton import Vector
 from ._result import RESULTS, SUCCESS
 from .gradients import Adjoint, FiniteDifferences, Implicit
@@ -52,7 +52,7 @@ class AllAtOnce(AbstractFitMethod):
             misfit = problem.objective.misfit(system, unknowns, key)
             return equations, misfit
 
-        end = minimise(residuals, z, self.solver, self.max_steps, problem.tolerance)
+        end = minimise(residuals, z, self.solver, self.max_steps, problem)
         free, unknowns = unravel(end.z)
         return Trial(free, unknowns, end.loss, end.history, end.steps, end.result)
 
@@ -81,7 +81,7 @@ class LeastSquares(AbstractFitMethod):
         if self.differences is not None:
             misfit = self.differences.differentiable(misfit)
         residuals = lambda free: (jnp.zeros(0), misfit(free))
-        end = minimise(residuals, start, self.solver, self.max_steps, problem.tolerance)
+        end = minimise(residuals, start, self.solver, self.max_steps, problem)
         unknowns = problem.solve_unknowns(end.z)
         return Trial(end.z, unknowns, end.loss, end.history, end.steps, end.result)
 
@@ -103,6 +103,7 @@ class _State(eqx.Module):
     steps: Int[Array, ""]
     met: Bool[Array, ""]
     ended: Bool[Array, ""]
+    meter: Any
 
 
 def minimise(
@@ -110,11 +111,11 @@ def minimise(
     start: Vector,
     solver: LeastSquaresSolver | None,
     max_steps: int,
-    tolerance: Float[Array, ""],
+    problem: FitProblem,
 ) -> _End:
     """Least squares until all equations and misfits are small, or nothing changes more.
 
-    The misfits alone are measured by the tolerance; equations are to hold.
+    The misfits alone are measured by the tolerance of the problem; equations are to hold.
     """
     eps = float(jnp.finfo(start.dtype).eps)
     if solver is None:
@@ -128,7 +129,9 @@ def minimise(
 
     def is_met(inner):
         equations, misfit = inner.f_info.residual
-        return jnp.all(jnp.abs(equations) <= exact) & jnp.all(jnp.abs(misfit) <= tolerance)
+        return jnp.all(jnp.abs(equations) <= exact) & jnp.all(
+            jnp.abs(misfit) <= problem.tolerance
+        )
 
     def loss_of(inner):
         return sum(jnp.vdot(r, r) for r in inner.f_info.residual) / 2
@@ -145,13 +148,16 @@ def minimise(
             state.steps + 1,
             met,
             met | done | ~jnp.isfinite(loss_of(inner)),
+            problem.progress.step(state.meter, state.steps / max_steps),
         )
 
     history = jnp.full(max_steps + 1, jnp.nan, start.dtype)
     no = jnp.asarray(False)
-    state = _State(start, dynamic, history, jnp.asarray(0), no, no)
+    meter = problem.progress.init()
+    state = _State(start, dynamic, history, jnp.asarray(0), no, no, meter)
     goes_on = lambda s: ~s.ended & (s.steps <= max_steps)
     end = jax.lax.while_loop(goes_on, advance, state)
+    problem.progress.close(end.meter)
     # The first step looks at the start alone.
     steps = end.steps - 1
     loss = end.history[steps]
