@@ -1,5 +1,7 @@
 """The dispersion relation: which plane waves grow around a homogeneous state."""
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -66,7 +68,7 @@ class DispersionRelation(eqx.Module):
     @property
     def wavenumber(self) -> Int[np.ndarray, "size size 2"]:
         """The pair of whole numbers of each place, from -size / 2 to below size / 2."""
-        return _wavenumbers(self.eigenvalues.shape[-2])
+        return wavenumbers(self.eigenvalues.shape[-2])
 
     @property
     def growth_rate(self) -> Float[Array, "*batch size size"]:
@@ -166,7 +168,7 @@ def dispersion_relation(
     """
     parts, system_result = prepare_system(system, u)
     y, state_result = prepare_state(parts, y, "y")
-    size = _coarsest_size(y)
+    size = coarsest_size(y)
     time = frozen_time(parts, t)
     eigenvalues, residual, mismatch = _spectrum(parts, y, time, size)
     is_same = mismatch <= default_tolerance()
@@ -186,21 +188,14 @@ def dispersion_relation(
 @eqx.filter_jit
 def _spectrum(parts: Parts, y: State, t: Real[Array, ""], size: int):
     """The eigenvalues, the residual, and by how much the Jacobian is not circulant."""
-    field = flow_field(parts, t)
-    rate = field(y)
-    _, unstack = _stacked(y, size)
-    linear = lambda v: _stacked(jax.jvp(field, (y,), (unstack(v),))[1], size)[0]
-
-    m = sum(x.size for x in jtu.tree_leaves(y)) // size**2
-    impulses = jnp.zeros((m, m, size, size)).at[:, :, 0, 0].set(jnp.eye(m))
-    responses = jax.vmap(linear)(impulses)
-    # From [source, target, row, column] to [row, column, target, source].
-    matrices = jnp.transpose(jnp.fft.fft2(responses), (2, 3, 1, 0))
+    rate = flow_field(parts, t)(y)
+    matrices, linear = wave_matrices(parts, y, t, size)
     residual = jnp.max(jnp.stack([jnp.max(jnp.abs(x)) for x in jtu.tree_leaves(rate)]))
 
     # A matrix that commutes with both shifts is block-circulant. That of one that does not,
     # with a vector of random entries, is almost surely not zero.
-    probe = jnp.asarray(np.random.default_rng(0).normal(size=(m, size, size)), float)
+    shape = (matrices.shape[-1], size, size)
+    probe = jnp.asarray(np.random.default_rng(0).normal(size=shape), float)
     response = linear(probe)
     shifts = [
         jnp.max(jnp.abs(linear(jnp.roll(probe, 1, axis)) - jnp.roll(response, 1, axis)))
@@ -208,10 +203,25 @@ def _spectrum(parts: Parts, y: State, t: Real[Array, ""], size: int):
     ]
     scale = jnp.max(jnp.abs(response))
     mismatch = jnp.maximum(*shifts) / jnp.where(scale > 0, scale, 1.0)
-    return _in_order(_eigenvalues(matrices)), residual, jax.lax.stop_gradient(mismatch)
+    return eigenvalues_in_order(matrices), residual, jax.lax.stop_gradient(mismatch)
 
 
-def _coarsest_size(y: State) -> int:
+def wave_matrices(
+    parts: Parts, y: State, t: Real[Array, ""], size: int
+) -> tuple[Complex[Array, "size size m m"], Callable]:
+    """The Jacobian at each wavenumber, and as a map between stacked lattices."""
+    field = flow_field(parts, t)
+    _, unstack = _stacked(y, size)
+    linear = lambda v: _stacked(jax.jvp(field, (y,), (unstack(v),))[1], size)[0]
+    m = sum(x.size for x in jtu.tree_leaves(y)) // size**2
+    impulses = jnp.zeros((m, m, size, size)).at[:, :, 0, 0].set(jnp.eye(m))
+    responses = jax.vmap(linear)(impulses)
+    # From [source, target, row, column] to [row, column, target, source].
+    return jnp.transpose(jnp.fft.fft2(responses), (2, 3, 1, 0)), linear
+
+
+def coarsest_size(y: State) -> int:
+    """The side of the coarsest lattice of a state, or a `ValueError` if it has others."""
     shapes = [jnp.shape(x) for x in jtu.tree_leaves(y)]
     for shape in shapes:
         if len(shape) < 2 or shape[-1] != shape[-2] or shape[-1] == 0:
@@ -251,6 +261,13 @@ def _stacked(y: State, size: int):
         return jtu.tree_unflatten(structure, map(fine, parts, shapes, ratios))
 
     return jnp.concatenate(list(map(coarse, leaves, ratios))), unstack
+
+
+def eigenvalues_in_order(
+    matrices: Complex[Array, "*batch m m"],
+) -> Complex[Array, "*batch m"]:
+    """The eigenvalues of each matrix, by falling real part."""
+    return _in_order(_eigenvalues(matrices))
 
 
 def _eigenvalues(matrices: Complex[Array, "*batch m m"]) -> Complex[Array, "*batch m"]:
@@ -297,7 +314,8 @@ def _in_order(values: Complex[Array, "*batch m"]) -> Complex[Array, "*batch m"]:
     return jnp.take_along_axis(values, order, axis=-1)
 
 
-def _wavenumbers(size: int) -> Int[np.ndarray, "size size 2"]:
+def wavenumbers(size: int) -> Int[np.ndarray, "size size 2"]:
+    """The pair of whole numbers of each place of a spectrum."""
     one_axis = np.round(np.fft.fftfreq(size, 1 / size)).astype(int)
     return np.stack(np.meshgrid(one_axis, one_axis, indexing="ij"), axis=-1)
 
@@ -307,7 +325,7 @@ def _of_one_length(size: int) -> Int[np.ndarray, "lengths places"]:
 
     Rows are filled up by their first place.
     """
-    squares = (_wavenumbers(size) ** 2).sum(axis=-1).ravel()
+    squares = (wavenumbers(size) ** 2).sum(axis=-1).ravel()
     rows = [np.flatnonzero(squares == square) for square in np.unique(squares)]
     longest = max(map(len, rows))
     return np.stack([np.pad(r, (0, longest - len(r)), constant_values=r[0]) for r in rows])

@@ -23,3 +23,4 @@ from ._statistics import (
 )
 from ._sum import Sum as Sum
 from ._traces import SpikeTrain as SpikeTrain, Trace as Trace
+from ._waves import CriticalWave as CriticalWave
