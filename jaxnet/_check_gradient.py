@@ -4,14 +4,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, Key, PRNGKeyArray, PyTree
 
 from ._family import as_count
 from ._fit_problem import FitProblem, prepare_problem
 from ._result import is_concrete
 from ._selection import Where
 from ._system import AbstractSystem
-from ._types import InputValue, Key, RealScalarLike
+from ._types import InputValue, RealScalarLike
 from .gradients import AbstractEstimator, Adjoint, Implicit
 from .objectives import AbstractObjective, has_runs
 
@@ -62,7 +62,7 @@ def check_gradient(
     estimator: AbstractEstimator | None = None,
     constraints: PyTree = None,
     u: InputValue = None,
-    key: Key | None = None,
+    key: PRNGKeyArray | None = None,
     repeats: int = 8,
     step: RealScalarLike | None = None,
 ) -> GradientCheck:
@@ -126,7 +126,7 @@ def _look(
     estimated: FitProblem,
     problem: FitProblem,
     estimator: AbstractEstimator,
-    keys: Key | None,
+    keys: Key[Array, " repeats"] | None,
     step: Float[Array, ""],
 ) -> tuple[Float[Array, "repeats free"], Float[Array, "repeats free"]]:
     """All estimates, and all differences of the loss, by the same keys."""

@@ -27,8 +27,9 @@ class CriticalWave(AbstractObjective):
 
     At the wavenumber k the linearised flow has the eigenvalue $i \omega$: for $\omega > 0$
     of a wave that travels, or stands, for 0 of a pattern at rest. The misfits are those of
-    [`jaxnet.objectives.EigenvalueAt`][] for $\hat J_k$, and the growth rate of
-    every other wave, where it is above minus the `gap`. Where another wave grows in the end the result is `not_rightmost`.
+    [`jaxnet.objectives.EigenvalueAt`][] for $\hat J_k$, and the growth rate of every other
+    wave, where it is above minus the `gap`. Where another wave grows in the end the result
+    is `not_rightmost`.
 
     The uniform state is an unknown, with one number for each leaf of the state.
 
