@@ -166,9 +166,11 @@ def _run(method: Grid, problem: Problem, grid: TimeGrid, what: "_WhatToSave") ->
     one_step = lambda c, _: step(c, flow)
     if method.checkpoint:
         scan = _scan_in_stretches
-        # Within a stretch a step is kept by its start alone: what its derivative needs is
-        # soon computed, since that of a coupling, being linear, needs not what it gives.
-        one_step = jax.checkpoint(one_step, prevent_cse=False)
+        # Within a stretch a step is kept by its start and its products of matrices: what
+        # else its derivative needs is soon computed.
+        one_step = jax.checkpoint(
+            one_step, prevent_cse=False, policy=jax.checkpoint_policies.dots_saveable
+        )
 
     def save(carry: Carry) -> PyTree:
         return what.fn(jnp.asarray(grid.time(carry.step), float), carry.y, None)
