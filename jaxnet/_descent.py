@@ -73,7 +73,12 @@ class Descent(AbstractFitMethod):
             loss = jnp.sum(misfit**2) / 2
             better = loss < state.best_loss
             move, inner = optimiser.update(
-                gradient, state.inner, state.free, value=loss, grad=gradient
+                gradient,
+                state.inner,
+                state.free,
+                value=loss,
+                grad=gradient,
+                value_fn=lambda z: jnp.sum(problem.misfit(z, step_key) ** 2) / 2,
             )
             finite = jnp.isfinite(loss) & jnp.all(jnp.isfinite(gradient))
             met = jnp.all(jnp.abs(misfit) <= problem.tolerance)

@@ -82,7 +82,7 @@ def fit(
     - `where`: selects what is fitted: arrays, tuples of them, or whole modules.
     - `constraints`: one of `jaxnet.constraints` for all that is selected, or a tree of them
         in the structure of what `where` selects. None stands for what the model declares:
-        positive parameters stay positive, others are free.
+        positive parameters stay positive, others are free, in units of their size.
     - `method`: [`jaxnet.AllAtOnce`][] by default, [`jaxnet.LeastSquares`][] or
         [`jaxnet.Descent`][].
     - `u`: the input.
@@ -126,7 +126,10 @@ def fit(
     )
     problem = method.prepare(problem)
     free, start_key = _starts(problem, where, starts, spread, key)
-    return _fit(problem, method, where, free, start_key, before)
+    found = _search(problem, method, free, start_key, before)
+    # Not within what is compiled, which would be compiled anew for each new function.
+    chosen = where(found.trials.parameters)
+    return eqx.tree_at(lambda f: f.trials.parameters, found, chosen)
 
 
 def _starts(
@@ -150,14 +153,14 @@ def _starts(
 
 
 @eqx.filter_jit
-def _fit(
+def _search(
     problem: FitProblem,
     method: AbstractFitMethod,
-    where: Where,
     starts: Float[Array, "starts free"],
     key: Key | None,
     before: RESULTS,
 ) -> Fit:
+    """The fit, with whole systems for the parameters of its trials."""
     trials = jax.vmap(lambda start: method.search(problem, start, key))(starts)
     results = jax.vmap(problem.verdict)(trials, starts)
     results = jax.vmap(lambda result: worst(before, result))(results)
@@ -166,7 +169,6 @@ def _fit(
     order = jnp.lexsort((loss, results != SUCCESS))
     best = order[0]
     one = lambda tree: jtu.tree_map(lambda x: x[best], tree)
-    systems = eqx.filter_vmap(problem.fitted)(trials.free)
     return Fit(
         system=problem.fitted(trials.free[best]),
         unknowns=one(trials.unknowns),
@@ -176,7 +178,7 @@ def _fit(
         result=one(results),
         best=best,
         trials=Trials(
-            parameters=where(systems),
+            parameters=eqx.filter_vmap(problem.fitted)(trials.free),
             unknowns=trials.unknowns,
             loss=trials.loss,
             history=trials.history,

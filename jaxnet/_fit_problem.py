@@ -4,6 +4,7 @@ import abc
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
 import numpy as np
@@ -91,11 +92,19 @@ class FitProblem(eqx.Module):
             for e in self.entries
         ]
         counts = {len(x) for x in jtu.tree_leaves(rows)}
-        if len(counts) != 1:
+        if len(counts) != 1 or counts == {0}:
             raise ValueError(
-                "`starts` must have one leading axis, but its lengths are "
-                f"{sorted(counts)}."
+                "`starts` must have one leading axis with a row for each start, but its "
+                f"lengths are {sorted(counts)}."
             )
+        for entry, values in zip(self.entries, rows, strict=True):
+            admitted = jax.vmap(entry.constraint.admits)(values)
+            if is_concrete(admitted) and not admitted.all():
+                row = int(jnp.argmin(admitted))
+                raise ValueError(
+                    f"Row {row} of `starts` is not admitted by `{entry.constraint}` of "
+                    f"{', '.join(entry.names)}. Start inside, or take another constraint."
+                )
         return rows
 
     def _row(self, rows, like: Array) -> Array:
@@ -163,7 +172,7 @@ class FitProblem(eqx.Module):
     def verdict(self, trial: "Trial", start: Vector) -> RESULTS:
         """How a fit ended, from how its search did."""
         system = self.driven(trial.free)
-        met = self.objective.verify(system, trial.unknowns)
+        met = self.objective.verify(system, trial.unknowns, self.tolerance)
         in_range = check_ranges(system)
         missed = RESULTS.where(
             self.at_edge(trial.free, start), RESULTS.target_out_of_reach, trial.result
@@ -217,6 +226,8 @@ def prepare_problem(
         raise ValueError(
             f"`objective` must be one of `jaxnet.objectives`, but it is {objective!r}."
         )
+    if tolerance is not None and is_concrete(tolerance) and not tolerance > 0:
+        raise ValueError(f"`tolerance` must be positive, but it is {tolerance}.")
     driven, before = prepare_driven(system, u)
     system = as_arrays(system)
     problem = FitProblem(
@@ -313,7 +324,11 @@ def _parameters_of(system: AbstractSystem) -> dict[int, Selected]:
 
 def _declared(selected: Selected) -> AbstractConstraint:
     """The constraint that the model itself declares."""
-    return Free() if selected.domain is None else Positive()
+    if selected.domain is not None:
+        return Positive()
+    # Weights of 0.06 and currents of 200 are moved alike, each by a part of its size.
+    size = jax.lax.stop_gradient(jnp.sqrt(jnp.mean(selected.value**2)))
+    return Free(jnp.where((size > 0) & jnp.isfinite(size), size, 1.0))
 
 
 def _entry(

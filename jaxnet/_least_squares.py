@@ -6,6 +6,8 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jax.tree_util as jtu
+import lineax as lx
 import optimistix as optx
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int
@@ -18,6 +20,9 @@ from .objectives import has_runs
 
 
 LeastSquaresSolver = optx.AbstractLeastSquaresSolver
+# With so many more unknowns than equations the problem is solved by its rows.
+_WIDE = 4
+_USUAL_SIZE = 10.0
 
 
 class AllAtOnce(AbstractFitMethod):
@@ -29,12 +34,16 @@ class AllAtOnce(AbstractFitMethod):
     **Arguments:**
 
     - `solver`: any least-squares solver of optimistix; Levenberg and Marquardt's by
-        default.
+        default. The losses that it makes small, and that come back, are those of the
+        misfits and of the equations together.
     - `max_steps`: of the solver; one evaluates the misfits and their derivatives once.
     """
 
-    solver: LeastSquaresSolver | None = None
+    solver: Any = None
     max_steps: int = eqx.field(static=True, default=100)
+
+    def __check_init__(self):
+        _check_solver(self.solver)
 
     def prepare(self, problem):
         exact = Adjoint() if has_runs(problem.objective) else Implicit()
@@ -67,9 +76,12 @@ class LeastSquares(AbstractFitMethod):
         with one key for all runs; else they are exact.
     """
 
-    solver: LeastSquaresSolver | None = None
+    solver: Any = None
     differences: FiniteDifferences | None = eqx.field(default=None, kw_only=True)
     max_steps: int = eqx.field(static=True, default=100)
+
+    def __check_init__(self):
+        _check_solver(self.solver)
 
     def prepare(self, problem):
         if self.differences is not None:
@@ -86,6 +98,15 @@ class LeastSquares(AbstractFitMethod):
         return Trial(end.z, unknowns, end.loss, end.history, end.steps, end.result)
 
 
+def _check_solver(solver: object) -> None:
+    if not (solver is None or isinstance(solver, optx.AbstractLeastSquaresSolver)):
+        raise ValueError(
+            "`solver` must be a least-squares solver of optimistix, such as "
+            f"`optimistix.GaussNewton(rtol, atol)`, or None, but it is {solver!r}. For an "
+            "optimiser take `jaxnet.Descent`."
+        )
+
+
 class _End(eqx.Module):
     z: Vector
     loss: Float[Array, ""]
@@ -95,10 +116,14 @@ class _End(eqx.Module):
 
 
 class _State(eqx.Module):
-    """Between two steps of a solver, whose own state is `inner`."""
+    """Between two steps of a solver, whose own state is `inner`.
+
+    `good` is the last point with a finite loss.
+    """
 
     z: Vector
     inner: Any
+    good: Vector
     history: Float[Array, " steps"]
     steps: Int[Array, ""]
     met: Bool[Array, ""]
@@ -118,50 +143,62 @@ def minimise(
     The misfits alone are measured by the tolerance of the problem; equations are to hold.
     """
     eps = float(jnp.finfo(start.dtype).eps)
-    if solver is None:
-        solver = optx.LevenbergMarquardt(rtol=eps**0.6, atol=eps**0.6)
-    exact = jnp.sqrt(eps)
-    fn = lambda z, _: (residuals(z), None)
+    # The first damping of a solver is made for residuals of this size.
+    size = jnp.sqrt(2 * _loss_of(jax.lax.stop_gradient(residuals(start))))
+    scale = jnp.where((size > 0) & jnp.isfinite(size), _USUAL_SIZE / size, 1.0)
+    fn = lambda z, _: (jtu.tree_map(lambda r: scale * r, residuals(z)), None)
     out, aux = jax.eval_shape(lambda z: fn(z, None), start)
-    nothing = (None, {}, out, aux, frozenset())
-    inner = solver.init(fn, start, *nothing)
+    is_wide = start.size > _WIDE * sum(x.size for x in out)
+    if solver is None:
+        # Of few equations Krylov's space is small, and their matrix is made by rows.
+        linear = lx.LSMR(eps**0.8, eps**0.8) if is_wide else lx.AutoLinearSolver(None)
+        solver = optx.LevenbergMarquardt(eps**0.6, eps**0.6, linear_solver=linear)
+    options = {"jac": "bwd" if is_wide else "fwd"}
+    inner = solver.init(fn, start, None, options, out, aux, frozenset())
     dynamic, static = eqx.partition(inner, eqx.is_array)
 
-    def is_met(inner):
-        equations, misfit = inner.f_info.residual
-        return jnp.all(jnp.abs(equations) <= exact) & jnp.all(
-            jnp.abs(misfit) <= problem.tolerance
-        )
-
-    def loss_of(inner):
-        return sum(jnp.vdot(r, r) for r in inner.f_info.residual) / 2
+    def is_met(residuals):
+        equations, misfit = residuals
+        hold = jnp.all(jnp.abs(equations) <= eps**0.5)
+        return hold & jnp.all(jnp.abs(misfit) <= problem.tolerance)
 
     def advance(state: _State) -> _State:
         inner = eqx.combine(state.inner, static)
-        z, inner, _ = solver.step(fn, state.z, None, {}, inner, frozenset())
-        done, _ = solver.terminate(fn, z, None, {}, inner, frozenset())
-        met = is_met(inner)
+        z, inner, _ = solver.step(fn, state.z, None, options, inner, frozenset())
+        done, _ = solver.terminate(fn, z, None, options, inner, frozenset())
+        here = jtu.tree_map(lambda r: r / scale, inner.f_info.residual)
+        loss, met = _loss_of(here), is_met(here)
+        finite: Array = jnp.isfinite(loss)
+        ahead: Vector = z
+        good = jnp.where(finite, ahead, state.good)
         return _State(
             z,
             eqx.filter(inner, eqx.is_array),
-            state.history.at[state.steps].set(loss_of(inner)),
+            good,
+            state.history.at[state.steps].set(loss),
             state.steps + 1,
             met,
-            met | done | ~jnp.isfinite(loss_of(inner)),
+            met | done | ~finite,
             problem.progress.step(state.meter, state.steps / max_steps),
         )
 
     history = jnp.full(max_steps + 1, jnp.nan, start.dtype)
     no = jnp.asarray(False)
     meter = problem.progress.init()
-    state = _State(start, dynamic, history, jnp.asarray(0), no, no, meter)
+    state = _State(start, dynamic, start, history, jnp.asarray(0), no, no, meter)
     goes_on = lambda s: ~s.ended & (s.steps <= max_steps)
     end = jax.lax.while_loop(goes_on, advance, state)
     problem.progress.close(end.meter)
     # The first step looks at the start alone.
     steps = end.steps - 1
-    loss = end.history[steps]
+    last = end.history[steps]
     result = RESULTS.where(end.ended, RESULTS.target_not_met, RESULTS.fit_unfinished)
-    result = RESULTS.where(jnp.isfinite(loss), result, RESULTS.nonfinite_misfit)
+    result = RESULTS.where(jnp.isfinite(last), result, RESULTS.nonfinite_misfit)
     result = RESULTS.where(end.met, SUCCESS, result)
-    return _End(end.z, loss, end.history, steps, result)
+    before = end.history[jnp.maximum(steps - 1, 0)]
+    loss = jnp.where(jnp.isfinite(last), last, before)
+    return _End(end.good, loss, end.history, steps, result)
+
+
+def _loss_of(residuals: tuple[Vector, Vector]) -> Float[Array, ""]:
+    return sum((jnp.vdot(r, r) for r in residuals), jnp.zeros(())) / 2

@@ -138,7 +138,7 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "less."
     )
     fit_unfinished = (
-        "The search took more than `max_steps` steps. The parameters are the last ones. "
+        "The search took more than `max_steps` steps. The parameters are the best so far. "
         "Raise `max_steps` of the method, or look at whether `history` still falls."
     )
     nonfinite_misfit = (
@@ -148,7 +148,7 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
     )
     equilibrium_unstable = (
         "The fixed point is where it should be, but it is unstable, so that no run rests "
-        "there. Ask for its stability too, such as by `+ SpectralAbscissa(-0.1, y)`."
+        "there. Ask for its stability too: `Sum((..., SpectralAbscissa(-0.1, y)))`."
     )
     not_rightmost = (
         "The eigenvalue is where it should be, but another one lies further right: the "
@@ -158,6 +158,11 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "The nodes are too few for the orbit that was found: its highest harmonics are not "
         "small, or a simulation does not follow it, so it is not to be trusted. Raise "
         "`nodes`, or start nearer."
+    )
+    cycle_sensitive = (
+        "Within one period a small displacement from the orbit grows more than a "
+        "thousandfold, as along canards: noise throws a run off it. Give more `starts`, or "
+        "start nearer to a robust cycle."
     )
     cycle_unstable = (
         "The orbit that was found repels what comes near it, so that no run shows it. "

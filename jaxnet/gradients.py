@@ -23,13 +23,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ._family import as_count
 from ._grid import Grid
 from ._newton import Vector
 from ._parameters import parameter, Parametric, ScalarParameter
 from ._record import RecordCounts
 from ._system import AbstractSystem
 from ._types import Key
-from .objectives import AbstractObjective, has_runs, Misfit
+from .objectives import AbstractObjective, has_runs, is_spiking, Misfit
 from .surrogate import AbstractSurrogate, FastSigmoid, Memory
 
 
@@ -187,8 +188,11 @@ class Surrogate(AbstractEstimator):
                 record=RecordCounts(with_slope=True),
             )
 
-        if not has_runs(objective):
-            raise ValueError("`Surrogate` is for simulations of spikes. Take `Implicit()`.")
+        if not has_runs(objective) or not is_spiking(system):
+            raise ValueError(
+                "`Surrogate` is for simulations of spikes, of which there are none. Take "
+                "`jaxnet.gradients.Adjoint()` or `Implicit()`, which are exact."
+            )
         changed = objective.with_runs(change)
         reason = changed.why_no_gradient(system)
         if reason is not None:
@@ -291,7 +295,9 @@ class SPSA(AbstractEstimator):
     """
 
     step: ScalarParameter = parameter(0.05, positive=True)
-    directions: int = eqx.field(static=True, default=1, kw_only=True)
+    directions: int = eqx.field(
+        static=True, default=1, kw_only=True, converter=lambda n: as_count(n, "directions")
+    )
 
     def prepare(self, objective, system):
         return objective
@@ -330,7 +336,9 @@ class EvolutionStrategy(AbstractEstimator):
     """
 
     sigma: ScalarParameter = parameter(0.1, positive=True)
-    pairs: int = eqx.field(static=True, default=8, kw_only=True)
+    pairs: int = eqx.field(
+        static=True, default=8, kw_only=True, converter=lambda n: as_count(n, "pairs")
+    )
 
     def prepare(self, objective, system):
         return objective

@@ -162,6 +162,7 @@ class Memory(Parametric):
         kept = jnp.exp(-self.damping * dt)
         if self.horizon is not None:
             steps = max(1, round(self.horizon / dt))
-            kept = jnp.where(step % steps == 0, 0.0, kept)
+            is_cut = (step % steps == 0) & (step > 0)
+            kept = jnp.where(is_cut, 0.0, kept)
         constant = jax.lax.stop_gradient
         return jax.tree.map(lambda x: constant(x) + kept * (x - constant(x)), tree)

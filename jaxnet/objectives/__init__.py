@@ -14,7 +14,11 @@ from ._equilibria import (
     FixedPointAt as FixedPointAt,
     SpectralAbscissa as SpectralAbscissa,
 )
-from ._runs import AbstractRunObjective as AbstractRunObjective, Run as Run
+from ._runs import (
+    AbstractRunObjective as AbstractRunObjective,
+    is_spiking as is_spiking,
+    Run as Run,
+)
 from ._statistics import (
     ISICV as ISICV,
     Rate as Rate,

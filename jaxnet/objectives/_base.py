@@ -45,7 +45,9 @@ class AbstractObjective(eqx.Module):
         """Zero where the objective is met."""
 
     @abc.abstractmethod
-    def verify(self, system: AbstractSystem, unknowns: PyTree) -> RESULTS:
+    def verify(
+        self, system: AbstractSystem, unknowns: PyTree, tolerance: Float[Array, ""]
+    ) -> RESULTS:
         """Whether what was found is what was meant; it is looked at once, at the end."""
 
     @abc.abstractmethod

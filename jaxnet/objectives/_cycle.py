@@ -14,7 +14,7 @@ from jaxtyping import Array, Complex, Float
 from .._newton import Equations
 from .._prepare import prepare_driven
 from .._result import is_concrete, result_if, RESULTS, worst
-from .._system import AbstractSystem
+from .._system import AbstractSystem, decompose
 from .._types import InputValue, State
 from ._base import AbstractObjective
 from ._equilibria import field_of, fitted_state
@@ -48,11 +48,14 @@ class CycleCheck(eqx.Module):
         period, over the size of the orbit.
     - `multipliers`: the Floquet multipliers. One of them is 1; the cycle is stable if all
         others lie within the unit circle.
+    - `sensitivity`: by how much a small displacement of the first node grows at most within
+        one period. Where it is large, as along canards, the multipliers are not reliable.
     """
 
     tail: Float[Array, ""]
     closing_error: Float[Array, ""]
     multipliers: Complex[Array, " n"]
+    sensitivity: Float[Array, ""]
 
 
 def _first(y: State) -> Float[Array, ""]:
@@ -70,7 +73,8 @@ class Cycle(AbstractObjective):
     before it is the right one.
 
     In the end the orbit is simulated. The result is `cycle_not_resolved` if there are too
-    few nodes, and `cycle_unstable` if it repels.
+    few nodes, `cycle_unstable` if it repels, and `cycle_sensitive` if a small displacement
+    grows more than a thousandfold within a period.
 
     **Arguments:**
 
@@ -114,7 +118,13 @@ class Cycle(AbstractObjective):
             )
 
     def prepare(self, system):
-        return dataclasses.replace(self, y=fitted_state(system, self.y, "y"))
+        y = fitted_state(system, self.y, "y")
+        if ravel_pytree(y)[0].size < 2:
+            raise ValueError(
+                f"`Cycle` takes two state variables, but "
+                f"`{type(decompose(system).flow).__name__}` has one, and cannot oscillate."
+            )
+        return dataclasses.replace(self, y=y)
 
     def guess(self, system):
         """The response of the linearised flow to a wave in what is observed."""
@@ -141,14 +151,15 @@ class Cycle(AbstractObjective):
         amplitude = self._first_harmonic(unknowns.nodes).real / self.amplitude
         return jnp.stack([unknowns.period - 1, amplitude - 1])
 
-    def verify(self, system, unknowns):
+    def verify(self, system, unknowns, tolerance):
         check = self._check(system, unknowns)
         others = _without_trivial(check.multipliers)
         return worst(
             result_if(
-                ~((check.tail < 1e-4) & (check.closing_error < 1e-3)),
+                ~((check.tail < 1e-4) & (check.closing_error < 1e-4)),
                 RESULTS.cycle_not_resolved,
             ),
+            result_if(check.sensitivity > 1e3, RESULTS.cycle_sensitive),
             result_if(jnp.any(jnp.abs(others) > 1 + 1e-4), RESULTS.cycle_unstable),
         )
 
@@ -175,7 +186,7 @@ class Cycle(AbstractObjective):
     def _check(self, system: AbstractSystem, orbit: Orbit) -> CycleCheck:
         nodes, period = orbit
         field = field_of(system, self.y)
-        end, monodromy = _simulate_period(
+        end, monodromy, sensitivity = _simulate_period(
             field, nodes[0], self.period * period, self.nodes * _STEPS_PER_NODE
         )
         harmonics = jnp.abs(jnp.fft.rfft(nodes, axis=0))[1:]
@@ -184,6 +195,7 @@ class Cycle(AbstractObjective):
             tail=jnp.max(harmonics[-1]) / jnp.max(harmonics),
             closing_error=jnp.max(jnp.abs(end - nodes[0])) / size,
             multipliers=jnp.linalg.eigvals(monodromy),
+            sensitivity=sensitivity,
         )
 
     def _first_harmonic(self, nodes: Float[Array, "nodes n"]) -> Complex[Array, ""]:
@@ -206,7 +218,7 @@ def _derivative_matrix(nodes: int) -> np.ndarray:
 
 
 def _simulate_period(field: Equations, start, period, steps: int):
-    """The state after one period, and its derivative with respect to the start.
+    """The state after one period, its derivative by the start, and the largest on the way.
 
     By the classical method of Runge and Kutta, in steps far below the distance of nodes.
     """
@@ -222,10 +234,12 @@ def _simulate_period(field: Equations, start, period, steps: int):
     def advance(state, _):
         x, matrix = state
         advanced, linear = jax.linearize(step, x)
-        return (advanced, jax.vmap(linear, in_axes=1, out_axes=1)(matrix)), None
+        matrix = jax.vmap(linear, in_axes=1, out_axes=1)(matrix)
+        return (advanced, matrix), jnp.linalg.norm(matrix)
 
-    (end, monodromy), _ = jax.lax.scan(advance, (start, jnp.eye(start.size)), length=steps)
-    return end, monodromy
+    first = start, jnp.eye(start.size)
+    (end, monodromy), sizes = jax.lax.scan(advance, first, length=steps)
+    return end, monodromy, jnp.max(sizes)
 
 
 def _without_trivial(multipliers: Complex[Array, " n"]) -> Complex[Array, " others"]:

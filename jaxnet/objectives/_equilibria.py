@@ -14,7 +14,7 @@ from .._critical import Matrix
 from .._linearise import default_tolerance, flat_field, flow_field, frozen_time
 from .._newton import Equations
 from .._prepare import fit_state
-from .._result import result_if, RESULTS, worst
+from .._result import is_concrete, result_if, RESULTS, worst
 from .._system import AbstractSystem, decompose
 from .._tree import check_no_nan
 from .._types import RealScalarLike, State
@@ -70,7 +70,7 @@ class FixedPointAt(AbstractObjective):
     def misfit(self, system, unknowns, key):
         return field_of(system, self.y)(ravel_pytree(self.y)[0])
 
-    def verify(self, system, unknowns):
+    def verify(self, system, unknowns, tolerance):
         field = field_of(system, self.y)
         values = _small_linear.eigenvalues(jax.jacfwd(field)(ravel_pytree(self.y)[0]))
         unstable = jnp.any(values.real > 0) & self.stable
@@ -89,15 +89,27 @@ class AbstractEigenvalueObjective(AbstractObjective):
     y: eqx.AbstractVar[State]
 
     @abc.abstractmethod
+    def least_dimension(self) -> int:
+        """How many state variables it takes to have such eigenvalues."""
+
+    @abc.abstractmethod
     def of_matrix(self, matrix: Matrix) -> Misfit:
         """The misfit, from the Jacobian at the fixed point (1/ms)."""
 
     @abc.abstractmethod
-    def holds(self, eigenvalues: Complex[Array, " n"]) -> RESULTS:
-        """Whether the eigenvalues are as they should be."""
+    def holds(self, eigenvalues: Complex[Array, " n"], close: Float[Array, ""]) -> RESULTS:
+        """Whether the eigenvalues are as they should be, but for what is `close`."""
 
     def prepare(self, system):
-        return dataclasses.replace(self, y=fitted_state(system, self.y, "y"))
+        y = fitted_state(system, self.y, "y")
+        n = ravel_pytree(y)[0].size
+        if n < self.least_dimension():
+            raise ValueError(
+                f"`{type(self).__name__}` asks for a pair of complex eigenvalues, but "
+                f"`{type(decompose(system).flow).__name__}` has {n} state variable. Take "
+                "a real `EigenvalueAt`, or `CriticalFold`."
+            )
+        return dataclasses.replace(self, y=y)
 
     def guess(self, system):
         return ravel_pytree(self.y)[0]
@@ -108,9 +120,12 @@ class AbstractEigenvalueObjective(AbstractObjective):
     def misfit(self, system, unknowns, key):
         return self.of_matrix(jax.jacfwd(field_of(system, self.y))(unknowns))
 
-    def verify(self, system, unknowns):
+    def verify(self, system, unknowns, tolerance):
         matrix = jax.jacfwd(field_of(system, self.y))(unknowns)
-        return self.holds(_small_linear.eigenvalues(matrix))
+        eigenvalues = _small_linear.eigenvalues(matrix)
+        # A small singular value tells of a near eigenvalue, by a factor of some size.
+        rounding = default_tolerance() * jnp.maximum(1.0, jnp.max(jnp.abs(eigenvalues)))
+        return self.holds(eigenvalues, 10 * jnp.maximum(rounding, tolerance))
 
     def why_no_gradient(self, system):
         return None
@@ -145,11 +160,14 @@ class EigenvalueAt(AbstractEigenvalueObjective):
     )
     y: State
 
+    def least_dimension(self):
+        return 2 if jnp.iscomplexobj(self.value) else 1
+
     def of_matrix(self, matrix):
         return singularity(matrix, self.value)
 
-    def holds(self, eigenvalues):
-        return _has_eigenvalue(eigenvalues, self.value)
+    def holds(self, eigenvalues, close):
+        return _has_eigenvalue(eigenvalues, self.value, close)
 
 
 class CriticalFold(AbstractEigenvalueObjective):
@@ -174,12 +192,18 @@ class CriticalFold(AbstractEigenvalueObjective):
 
     y: State
 
+    def least_dimension(self):
+        return 1
+
     def of_matrix(self, matrix):
         return singularity(matrix, jnp.zeros(()))
 
-    def holds(self, eigenvalues):
+    def holds(self, eigenvalues, close):
         zero = jnp.zeros((), complex)
-        return worst(_has_eigenvalue(eigenvalues, zero), _is_rightmost(eigenvalues, 0.0))
+        return worst(
+            _has_eigenvalue(eigenvalues, zero, close),
+            _is_rightmost(eigenvalues, 0.0, close),
+        )
 
 
 class CriticalHopf(AbstractEigenvalueObjective):
@@ -206,13 +230,23 @@ class CriticalHopf(AbstractEigenvalueObjective):
     omega: Float[Array, ""] = eqx.field(converter=lambda x: jnp.asarray(x, float))
     y: State
 
+    def __check_init__(self):
+        if is_concrete(self.omega) and not self.omega > 0:
+            raise ValueError(
+                f"`omega` of `CriticalHopf` must be positive, but it is "
+                f"{float(self.omega)}. At zero take `CriticalFold`."
+            )
+
+    def least_dimension(self):
+        return 2
+
     def of_matrix(self, matrix):
         return singularity(matrix, 1j * self.omega)
 
-    def holds(self, eigenvalues):
+    def holds(self, eigenvalues, close):
         return worst(
-            _has_eigenvalue(eigenvalues, 1j * self.omega),
-            _is_rightmost(eigenvalues, 0.0),
+            _has_eigenvalue(eigenvalues, 1j * self.omega, close),
+            _is_rightmost(eigenvalues, 0.0, close),
         )
 
 
@@ -240,11 +274,14 @@ class SpectralAbscissa(AbstractEigenvalueObjective):
     value: Float[Array, ""] = eqx.field(converter=lambda x: jnp.asarray(x, float))
     y: State
 
+    def least_dimension(self):
+        return 1
+
     def of_matrix(self, matrix):
         return jnp.max(_small_linear.eigenvalues(matrix).real)[None] - self.value
 
-    def holds(self, eigenvalues):
-        return _is_rightmost(eigenvalues, self.value)
+    def holds(self, eigenvalues, close):
+        return _is_rightmost(eigenvalues, self.value, close)
 
 
 def singularity(
@@ -260,16 +297,15 @@ def singularity(
     return smallest[None]
 
 
-def _close(eigenvalues: Complex[Array, " n"]) -> Float[Array, ""]:
-    """A distance of eigenvalues that counts as none (1/ms)."""
-    return 10 * default_tolerance() * jnp.maximum(1.0, jnp.max(jnp.abs(eigenvalues)))
-
-
-def _has_eigenvalue(eigenvalues: Complex[Array, " n"], value) -> RESULTS:
+def _has_eigenvalue(
+    eigenvalues: Complex[Array, " n"], value, close: Float[Array, ""]
+) -> RESULTS:
     distance = jnp.min(jnp.abs(eigenvalues - value))
-    return result_if(distance > _close(eigenvalues), RESULTS.target_not_met)
+    return result_if(distance > close, RESULTS.target_not_met)
 
 
-def _is_rightmost(eigenvalues: Complex[Array, " n"], value: RealScalarLike) -> RESULTS:
-    further = jnp.any(eigenvalues.real > value + _close(eigenvalues))
+def _is_rightmost(
+    eigenvalues: Complex[Array, " n"], value: RealScalarLike, close: Float[Array, ""]
+) -> RESULTS:
+    further = jnp.any(eigenvalues.real > value + close)
     return result_if(further, RESULTS.not_rightmost)

@@ -10,6 +10,7 @@ import jax.tree_util as jtu
 from jaxtyping import Array, Float, PyTree
 
 from .. import measure
+from .._result import is_concrete
 from .._solution import Solution, SpikeCounts, SpikeRaster
 from .._system import AbstractSystem
 from ._runs import (
@@ -44,6 +45,11 @@ class AbstractStatistic(AbstractRunObjective):
                 f"of shape {self.target.shape}, but it gives {value.shape}."
             )
         scale = jnp.abs(self.target) if self.scale is None else self.scale
+        if is_concrete(scale) and not jnp.all(scale > 0):
+            raise ValueError(
+                f"A target of `{type(self).__name__}` is 0, so a misfit cannot be relative "
+                "to it. Give a positive `scale`, in the unit of the target."
+            )
         return jnp.ravel((value - self.target) / scale)
 
 
@@ -212,12 +218,16 @@ class SpectralPeak(AbstractStatistic):
     ```
     """
 
-    target: Float[Array, "..."] = eqx.field(converter=_as_target)
+    frequency: Float[Array, "..."] = eqx.field(converter=_as_target)
     run: Run
     of: Callable | None = eqx.field(default=None, kw_only=True)
     band: tuple[float, float] = eqx.field(static=True, default=(1.0, 200.0), kw_only=True)
     segment: float | None = eqx.field(static=True, default=None, kw_only=True)
     scale: Float[Array, "..."] | None = _scale_field()
+
+    @property
+    def target(self):  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.frequency
 
     def value(self, system, solution):
         dt = grid_of(self.run, "SpectralPeak").dt

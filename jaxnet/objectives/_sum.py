@@ -80,9 +80,9 @@ class Sum(AbstractObjective):
             [jnp.sqrt(w) * o.misfit(system, u, k) for o, u, k, w in rows]
         )
 
-    def verify(self, system, unknowns):
+    def verify(self, system, unknowns, tolerance):
         pairs = zip(self.objectives, unknowns, strict=True)
-        return worst(*(o.verify(system, u) for o, u in pairs))
+        return worst(*(o.verify(system, u, tolerance) for o, u in pairs))
 
     def why_no_gradient(self, system):
         reasons = (o.why_no_gradient(system) for o in self.objectives)

@@ -7,12 +7,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._result import is_concrete
 from ._runs import (
     AbstractRunObjective,
     grid_of,
     require_spikes,
     Run,
     times_of,
+    units_of,
     why_no_gradient,
 )
 
@@ -48,6 +50,9 @@ class Trace(AbstractRunObjective):
     noise: Float[Array, ""] = eqx.field(
         default=1.0, converter=lambda x: jnp.asarray(x, float), kw_only=True
     )
+
+    def __check_init__(self):
+        _check_positive(self, "noise")
 
     def of_solution(self, system, solution):
         shown: Array = jax.vmap(self.of)(solution.ys)
@@ -98,6 +103,9 @@ class SpikeTrain(AbstractRunObjective):
     tau: Float[Array, ""] = eqx.field(converter=lambda x: jnp.asarray(x, float))
     unit: int = eqx.field(static=True, default=0, kw_only=True)
 
+    def __check_init__(self):
+        _check_positive(self, "tau")
+
     def of_solution(self, system, solution):
         dt = grid_of(self.run, "SpikeTrain").dt
         spikes = times_of(solution, "SpikeTrain")
@@ -116,6 +124,21 @@ class SpikeTrain(AbstractRunObjective):
     def check_system(self, system):
         require_spikes(system, "SpikeTrain")
         grid_of(self.run, "SpikeTrain")
+        units = units_of(system, self.run)
+        if not 0 <= self.unit < units:
+            raise ValueError(
+                f"`unit` of `SpikeTrain` must be from 0 to {units - 1}, but it is "
+                f"{self.unit}."
+            )
 
     def why_no_gradient(self, system):
         return why_no_gradient(self, system, "is made of the times of spikes", always=True)
+
+
+def _check_positive(objective: AbstractRunObjective, name: str) -> None:
+    value = getattr(objective, name)
+    if is_concrete(value) and not value > 0:
+        raise ValueError(
+            f"`{name}` of `{type(objective).__name__}` must be positive, but it is "
+            f"{float(value)}."
+        )

@@ -87,10 +87,10 @@ class CriticalWave(AbstractObjective):
         onset = singularity(matrices[self.wavenumber], 1j * self.omega)
         return jnp.concatenate([onset, jnp.maximum(others + self.gap, 0.0)])
 
-    def verify(self, system, unknowns):
+    def verify(self, system, unknowns, tolerance):
         matrices = self._matrices(system, unknowns)
         values = eigenvalues_in_order(matrices)
-        close = 10 * default_tolerance() * jnp.max(jnp.abs(values))
+        close = 10 * jnp.maximum(default_tolerance() * jnp.max(jnp.abs(values)), tolerance)
         distance = jnp.min(jnp.abs(values[self.wavenumber] - 1j * self.omega))
         return worst(
             result_if(distance > close, RESULTS.target_not_met),
