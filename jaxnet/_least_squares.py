@@ -1,7 +1,7 @@
 """Fits by least squares: Gauss and Newton's method and its relatives, by optimistix."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import equinox as eqx
 import jax
@@ -16,10 +16,11 @@ from ._fit_problem import AbstractFitMethod, FitProblem, Trial
 from ._newton import Vector
 from ._result import RESULTS, SUCCESS
 from .gradients import Adjoint, FiniteDifferences, Implicit
-from .objectives import has_runs
+from .objectives import has_runs, Misfit
 
 
-LeastSquaresSolver = optx.AbstractLeastSquaresSolver
+# Of the equations, and the misfits.
+Residuals: TypeAlias = tuple[Float[Array, " equations"], Misfit]
 # With so many more unknowns than equations the problem is solved by its rows.
 _WIDE = 4
 _USUAL_SIZE = 10.0
@@ -132,9 +133,9 @@ class _State(eqx.Module):
 
 
 def minimise(
-    residuals: Callable[[Vector], tuple[Vector, Vector]],
+    residuals: Callable[[Vector], Residuals],
     start: Vector,
-    solver: LeastSquaresSolver | None,
+    solver: optx.AbstractLeastSquaresSolver | None,
     max_steps: int,
     problem: FitProblem,
 ) -> _End:
@@ -152,7 +153,7 @@ def minimise(
     if solver is None:
         # Of few equations Krylov's space is small, and their matrix is made by rows.
         linear = lx.LSMR(eps**0.8, eps**0.8) if is_wide else lx.AutoLinearSolver(None)
-        solver = optx.LevenbergMarquardt(eps**0.6, eps**0.6, linear_solver=linear)
+        solver = optx.LevenbergMarquardt(eps**0.5, eps**0.6, linear_solver=linear)
     options = {"jac": "bwd" if is_wide else "fwd"}
     inner = solver.init(fn, start, None, options, out, aux, frozenset())
     dynamic, static = eqx.partition(inner, eqx.is_array)
@@ -200,5 +201,5 @@ def minimise(
     return _End(end.good, loss, end.history, steps, result)
 
 
-def _loss_of(residuals: tuple[Vector, Vector]) -> Float[Array, ""]:
+def _loss_of(residuals: Residuals) -> Float[Array, ""]:
     return sum((jnp.vdot(r, r) for r in residuals), jnp.zeros(())) / 2

@@ -96,7 +96,7 @@ class Free(AbstractElementwise):
     unit: ScalarParameter = parameter(1.0, positive=True)
 
     def admits_number(self, x):
-        return jnp.isfinite(x)
+        return jnp.ones(jnp.shape(x), bool)
 
     def free_number(self, x):
         return x / self.unit

@@ -107,7 +107,8 @@ class Cycle(AbstractObjective):
     def __check_init__(self):
         for name in ("period", "amplitude"):
             value = getattr(self, name)
-            if is_concrete(value) and not value > 0:
+            positive = value > 0
+            if is_concrete(positive) and not positive:
                 raise ValueError(
                     f"`{name}` of `Cycle` must be positive, but it is {float(value)}."
                 )

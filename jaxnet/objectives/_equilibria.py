@@ -231,7 +231,8 @@ class CriticalHopf(AbstractEigenvalueObjective):
     y: State
 
     def __check_init__(self):
-        if is_concrete(self.omega) and not self.omega > 0:
+        positive = self.omega > 0
+        if is_concrete(positive) and not positive:
             raise ValueError(
                 f"`omega` of `CriticalHopf` must be positive, but it is "
                 f"{float(self.omega)}. At zero take `CriticalFold`."

@@ -45,7 +45,8 @@ class AbstractStatistic(AbstractRunObjective):
                 f"of shape {self.target.shape}, but it gives {value.shape}."
             )
         scale = jnp.abs(self.target) if self.scale is None else self.scale
-        if is_concrete(scale) and not jnp.all(scale > 0):
+        positive = jnp.all(scale > 0)
+        if is_concrete(positive) and not positive:
             raise ValueError(
                 f"A target of `{type(self).__name__}` is 0, so a misfit cannot be relative "
                 "to it. Give a positive `scale`, in the unit of the target."

@@ -53,7 +53,8 @@ class Sum(AbstractObjective):
                 f"objective, but they are {len(self.weights)}."
             )
         for weight in self.weights:
-            if is_concrete(weight) and not weight > 0:
+            positive = weight > 0
+            if is_concrete(positive) and not positive:
                 raise ValueError(
                     f"`weights` must be positive, but one is {float(weight)}. Leave the "
                     "objective out instead."

@@ -137,7 +137,8 @@ class SpikeTrain(AbstractRunObjective):
 
 def _check_positive(objective: AbstractRunObjective, name: str) -> None:
     value = getattr(objective, name)
-    if is_concrete(value) and not value > 0:
+    positive = value > 0
+    if is_concrete(positive) and not positive:
         raise ValueError(
             f"`{name}` of `{type(objective).__name__}` must be positive, but it is "
             f"{float(value)}."
