@@ -69,7 +69,7 @@ def thousand_targets() -> list[Ratio]:
 
 def runs() -> list[Run]:
     key = jax.random.key(0)
-    spiking = dict(surrogate=jn.surrogate.FastSigmoid(), checkpoint=True)
+    slope = jn.surrogate.FastSigmoid()
     counts = jn.RecordCounts(with_slope=True)
     last = jn.SaveAt(t1=True)
 
@@ -100,10 +100,10 @@ def runs() -> list[Run]:
         return jnp.sum(run.ys.r_e**2)
 
     def neurons(current):
-        method = jn.Grid(0.1, record=counts, **spiking)
+        method = jn.Grid(0.1, record=counts, surrogate=slope, checkpoint=True)
         v0 = jnp.linspace(-70.0, -55.0, 1000)
         neuron = jn.models.LIF()
-        run = jn.simulate(neuron, v0, t1=100.0, u=current, method=method, save=last)
+        run: Any = jn.simulate(neuron, v0, t1=100.0, u=current, method=method, save=last)
         return jnp.sum(run.spikes.count)
 
     mask = np.asarray(
@@ -119,8 +119,12 @@ def runs() -> list[Run]:
         )
         model = jn.models.Network({"cells": cells}, {"all": projection})
         y0 = model.initial_state(cells=jnp.linspace(-70.0, -50.0, 400))
-        method = jn.Grid(0.1, jn.Exponential(), record=counts, **spiking)
-        run = jn.simulate(model, y0, t1=100.0, u={"cells": 18.0}, method=method, save=last)
+        method = jn.Grid(
+            0.1, jn.Exponential(), record=counts, surrogate=slope, checkpoint=True
+        )
+        run: Any = jn.simulate(
+            model, y0, t1=100.0, u={"cells": 18.0}, method=method, save=last
+        )
         return jnp.sum(run.spikes.count)
 
     one = jnp.asarray

@@ -1,33 +1,22 @@
 """Run the experiments: ``python -m experiments [NAME ...] [--full]``."""
 
 import argparse
-import importlib
-import json
 import pkgutil
 import sys
-import time
+from concurrent.futures import as_completed, ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
-import jax
-import matplotlib as mpl
-import matplotlib.pyplot as plt
-
 import experiments
-import jaxnet as jn
 
 from ._page import write_page
-from ._report import Report
+from ._run import prepare, run, title
 
 
 def names() -> list[str]:
     modules = pkgutil.iter_modules(experiments.__path__)
     return sorted(m.name for m in modules if not m.name.startswith("_"))
-
-
-def title(name: str) -> str:
-    """The first line of the module's docstring."""
-    module = importlib.import_module(f"experiments.{name}")
-    return (module.__doc__ or name).strip().splitlines()[0]
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -38,6 +27,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     size.add_argument("--quick", action="store_true", help="small samples (the default)")
     size.add_argument("--full", action="store_true", help="large samples")
     parser.add_argument("--seed", type=int, default=0, help="of all random numbers")
+    parser.add_argument("--jobs", type=int, default=1, help="how many at a time")
     parser.add_argument("--out", type=Path, default=Path("results"), help="where to write")
     options = parser.parse_args(arguments)
     unknown = sorted(set(options.names) - set(names()))
@@ -53,45 +43,27 @@ def progress(done: int, total: int, name: str) -> None:
     print(f"[{bar}] {done}/{total} {name}", flush=True)
 
 
-def table(report: Report) -> str:
-    rows = [("claim", "expected", "got", "verdict")]
-    rows += [
-        (c.statement, c.expected, c.got, "holds" if c.holds else "FAILS")
-        for c in report.claims
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(cell.ljust(w) for cell, w in zip(r, widths, strict=True)) for r in rows
-    ]
-    return "\n".join("  " + line.rstrip() for line in lines)
-
-
-def run(name: str, *, quick: bool, seed: int, out: Path) -> dict:
-    """Run one experiment, and write its figures, animations and metrics."""
-    start = time.perf_counter()
-    with jn.plot.style():
-        report = importlib.import_module(f"experiments.{name}").main(quick=quick, seed=seed)
-        folder = out / name
-        folder.mkdir(parents=True, exist_ok=True)
-        for figure_name, figure in report.figures.items():
-            figure.savefig(folder / f"{figure_name}.png")
-            plt.close(figure)
-        for animation_name, animation in report.animations.items():
-            for kind in ("mp4", "gif"):
-                jn.plot.save_animation(animation, folder / f"{animation_name}.{kind}")
-        plt.close("all")
-    metrics = {
-        "title": title(name),
-        "quick": quick,
-        "seed": seed,
-        "seconds": round(time.perf_counter() - start, 2),
-        "claims": [vars(claim) for claim in report.claims],
-        "figures": [f"{figure_name}.png" for figure_name in report.figures],
-        "animations": [f"{animation_name}.mp4" for animation_name in report.animations],
-    }
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2, ensure_ascii=False))
-    print(f"{table(report)}\n  ({metrics['seconds']} s)\n", flush=True)
-    return metrics
+def run_all(chosen: list[str], options: argparse.Namespace) -> list[dict]:
+    """Run the experiments one by one, or several at a time, each in a process."""
+    one = partial(run, quick=not options.full, seed=options.seed, out=options.out)
+    total, results = len(chosen), []
+    if options.jobs == 1:
+        prepare()
+        for name in chosen:
+            progress(len(results), total, name)
+            results.append(one(name))
+    else:
+        # A new process for each: what one compiled would fill the memory of the next.
+        pool = ProcessPoolExecutor(
+            options.jobs, get_context("spawn"), initializer=prepare, max_tasks_per_child=1
+        )
+        with pool:
+            futures = {pool.submit(one, name): name for name in chosen}
+            for future in as_completed(futures):
+                results.append(future.result())
+                progress(len(results), total, futures[future])
+    progress(total, total, "done")
+    return results
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -99,18 +71,9 @@ def main(arguments: list[str] | None = None) -> int:
     if options.list:
         print("\n".join(f"{name:28} {title(name)}" for name in names()))
         return 0
-    jax.config.update("jax_enable_x64", True)
-    mpl.use("Agg")
-    chosen = options.names or names()
-    results = {}
-    for done, name in enumerate(chosen):
-        progress(done, len(chosen), name)
-        results[name] = run(
-            name, quick=not options.full, seed=options.seed, out=options.out
-        )
-    progress(len(chosen), len(chosen), "done")
+    results = run_all(options.names or names(), options)
     page = write_page(options.out)
-    claims = [c for metrics in results.values() for c in metrics["claims"]]
+    claims = [c for metrics in results for c in metrics["claims"]]
     failed = [c for c in claims if not c["holds"]]
     print(f"{len(claims) - len(failed)} of {len(claims)} claims hold. See {page}.")
     return 1 if failed else 0

@@ -17,7 +17,7 @@ from .rate_sheet_onset import Case, fit as strongest_mode, run, uniform, waves
 FREQUENCY = 15.0
 OMEGA = 2 * np.pi * FREQUENCY / 1000
 WANTED = (2, 0), (1, 0)
-STARTS, MAX_STEPS = 4, 150
+STARTS, MAX_STEPS = 2, 150
 # Above the weight at onset, and of the noise that starts the run.
 ABOVE, AMPLITUDE = 1.01, 1e-6
 

@@ -1,5 +1,7 @@
 """The verb that finds the parameters with which a system does what it should."""
 
+from typing import Any
+
 import diffrax
 import equinox as eqx
 import jax
@@ -49,7 +51,8 @@ class Fit(eqx.Module):
     - `trials`: all searches.
     """
 
-    system: AbstractSystem
+    # Of the type that was given, which is not known here.
+    system: Any
     unknowns: PyTree
     loss: Float[Array, ""]
     history: Float[Array, " steps"]
