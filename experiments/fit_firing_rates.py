@@ -36,7 +36,7 @@ TARGET = np.array([5.0, 10.0])
 DT, TRANSIENT = 0.25, 200.0
 # Of the misfits of a fit, and of fresh seeds; larger where little is averaged.
 TOLERANCE, NEAR = 0.04, 0.1
-TOLERANCE_QUICK, NEAR_QUICK = 0.08, 0.15
+TOLERANCE_QUICK, NEAR_QUICK = 0.05, 0.15
 FRESH = 8
 METHOD = jn.Grid(DT, jn.Exponential(), record=jn.RecordRaster())
 DRIVE = {"x": jn.inputs.Poisson(balanced_network.SOURCE_RATE, size=SOURCES)}
@@ -170,16 +170,28 @@ def claims_of(
     found: dict[str, Found], after: dict[str, Fresh], *, quick: bool
 ) -> list[Claim]:
     tolerance = TOLERANCE_QUICK if quick else TOLERANCE
-    claims = []
-    for name, one in found.items():
-        is_met = bool(one.result == jn.RESULTS.successful)
-        misfit = np.sqrt(2 * np.nanmin(one.history))
-        got = f"{'met' if is_met else 'not met'}, {one.runs} runs, misfit {misfit:.2f}"
-        statement = f"{name}: both rates within {tolerance:.0%} of the target; its cost"
-        claims += [
-            Claim(statement, "met", got, is_met),
-            verified(name, after[name].rates, quick=quick),
-        ]
+    misfit = {name: np.sqrt(2 * np.nanmin(one.history)) for name, one in found.items()}
+    (best, by_squares), *others = found.items()
+    is_met = bool(by_squares.result == jn.RESULTS.successful)
+    claims = [
+        Claim(
+            f"{best}: both rates within {tolerance:.0%} of the target; its cost",
+            "met",
+            f"{'met' if is_met else 'not met'}, {by_squares.runs} runs",
+            is_met,
+        ),
+        verified(best, after[best].rates, quick=quick),
+    ]
+    # Along random directions the same number of runs does not do.
+    for name, one in others:
+        claims.append(
+            Claim(
+                f"{name}: relative misfit after its runs",
+                f"above {misfit[best]:.2f}",
+                f"{misfit[name]:.2f} after {one.runs} runs",
+                misfit[name] > misfit[best],
+            )
+        )
     return claims
 
 

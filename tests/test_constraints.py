@@ -213,7 +213,6 @@ def test_tied_numbers_are_equal_to_the_last_bit_over_arrays_of_all_shapes():
 @pytest.mark.parametrize(
     ("constraint", "bad"),
     [
-        (c.Free(), [np.nan, np.inf, -np.inf]),
         (c.Positive(), [0.0, -0.0, -1.0, np.nan, np.inf]),
         (c.Interval(1.0, 2.0), [1.0, 2.0, 0.5, 2.5, np.nan, np.inf]),
         (c.Tied(c.Positive()), [0.0, np.nan]),
@@ -323,7 +322,11 @@ def test_a_positive_parameter_stays_positive_without_saying_so():
 @pytest.mark.parametrize(
     ("constraint", "holds"),
     [
-        (c.Dale([1, -1]), lambda w: np.all(np.sign(w) == [[1, -1], [1, -1]])),
+        pytest.param(
+            c.Dale([1, -1]),
+            lambda w: np.all(np.sign(w) == [[1, -1], [1, -1]]),
+            marks=pytest.mark.slow,
+        ),
         (
             c.Sparse([[True, False], [True, False]]),
             lambda w: np.all(w[:, 1] == np.array([-0.3, -0.1])),

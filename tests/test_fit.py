@@ -190,7 +190,7 @@ METHODS = {
 }
 
 
-SLOW = ("dog leg", "momentum", "Levenberg and Marquardt", "differences")
+SLOW = ("least squares", "dog leg", "momentum", "Levenberg and Marquardt", "differences")
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,11 @@ BOTH_E = lambda s: (s.w_ee, s.w_ei)
 
 
 @pytest.mark.parametrize(
-    ("stable", "code"), [(True, "equilibrium_unstable"), (False, "successful")]
+    ("stable", "code"),
+    [
+        (True, "equilibrium_unstable"),
+        pytest.param(False, "successful", marks=pytest.mark.slow),
+    ],
 )
 def test_an_unstable_fixed_point_is_told_unless_it_may_be(stable, code):
     # sigmoid(0.4 w + 1) = 0.4, with the slope w F' above 1.
@@ -290,8 +294,8 @@ def test_the_spectral_abscissa_is_that_of_the_rightmost_eigenvalue(value):
     "objective",
     [
         objectives.EigenvalueAt(-0.3, np.zeros(2)),
-        objectives.CriticalFold(np.zeros(2)),
-        objectives.SpectralAbscissa(0.3, np.zeros(2)),
+        pytest.param(objectives.CriticalFold(np.zeros(2)), marks=pytest.mark.slow),
+        pytest.param(objectives.SpectralAbscissa(0.3, np.zeros(2)), marks=pytest.mark.slow),
     ],
 )
 def test_a_misfit_within_the_tolerance_is_a_success(objective):
