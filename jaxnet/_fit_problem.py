@@ -18,7 +18,7 @@ from ._prepare import prepare_driven
 from ._result import is_concrete, result_if, RESULTS, SUCCESS, worst
 from ._selection import numbered, Place, put, select, Where
 from ._system import AbstractSystem, drive, Driven
-from ._tree import as_arrays, is_inexact
+from ._tree import all_true, as_arrays, is_inexact
 from ._types import InputValue, Key, RealScalarLike
 from .constraints import AbstractConstraint, Free, Positive
 from .objectives import AbstractObjective, Misfit, solve_unknowns
@@ -39,6 +39,15 @@ class FreeEntry(eqx.Module):
     places: tuple[int, ...] = eqx.field(static=True)
     constraint: AbstractConstraint
     like: PyTree
+
+    def keeps(self, values: PyTree) -> Bool[Array, ""]:
+        """Whether a start is admitted, and comes back from its free numbers."""
+        kept = self.constraint.value(self.constraint.free(values), self.like)
+        near = [
+            jnp.all(jnp.isclose(x, y, rtol=1e-4) | jnp.isnan(y))
+            for x, y in zip(kept, values, strict=True)
+        ]
+        return self.constraint.admits(values) & all_true(near)
 
 
 class FitProblem(eqx.Module):
@@ -98,12 +107,13 @@ class FitProblem(eqx.Module):
                 f"lengths are {sorted(counts)}."
             )
         for entry, values in zip(self.entries, rows, strict=True):
-            admitted = jax.vmap(entry.constraint.admits)(values)
+            admitted = jax.vmap(entry.keeps)(values)
             if is_concrete(admitted) and not admitted.all():
                 row = int(jnp.argmin(admitted))
                 raise ValueError(
-                    f"Row {row} of `starts` is not admitted by `{entry.constraint}` of "
-                    f"{', '.join(entry.names)}. Start inside, or take another constraint."
+                    f"Row {row} of `starts` is not admitted by "
+                    f"`{_shown(entry.constraint)}` of {', '.join(entry.names)}. Start "
+                    "inside, or take another constraint."
                 )
         return rows
 
@@ -322,6 +332,10 @@ def _parameters_of(system: AbstractSystem) -> dict[int, Selected]:
     }
 
 
+def _shown(constraint: AbstractConstraint) -> str:
+    return eqx.tree_pformat(constraint, short_arrays=False)
+
+
 def _declared(selected: Selected) -> AbstractConstraint:
     """The constraint that the model itself declares."""
     if selected.domain is not None:
@@ -341,8 +355,8 @@ def _entry(
     if is_concrete(admitted) and not admitted:
         shown = ", ".join(str(np.asarray(v)) for v in values)
         raise ValueError(
-            f"The start of {names} is {shown}, which `{constraint}` does not admit. Start "
-            "inside, as by `equinox.tree_at`, or take another constraint."
+            f"The start of {names} is {shown}, which `{_shown(constraint)}` does not "
+            "admit. Start inside, as by `equinox.tree_at`, or take another constraint."
         )
     free = constraint.free(values)
     for end in (-_FAR_AWAY, _FAR_AWAY):
@@ -352,7 +366,7 @@ def _entry(
             outside = (c.domain is not None) & jnp.any(value < 0)
             if is_concrete(outside) and outside:
                 raise ValueError(
-                    f"`{constraint}` of {names} conflicts with the model, in which "
+                    f"`{_shown(constraint)}` of {names} conflicts with the model, in which "
                     f"`{c.name}` is {c.domain}. Take `Positive()`, or an `Interval` within "
                     "that range."
                 )

@@ -41,7 +41,7 @@ class AllAtOnce(AbstractFitMethod):
     """
 
     solver: Any = None
-    max_steps: int = eqx.field(static=True, default=100)
+    max_steps: int = eqx.field(static=True, default=200)
 
     def __check_init__(self):
         _check_solver(self.solver)
@@ -79,7 +79,7 @@ class LeastSquares(AbstractFitMethod):
 
     solver: Any = None
     differences: FiniteDifferences | None = eqx.field(default=None, kw_only=True)
-    max_steps: int = eqx.field(static=True, default=100)
+    max_steps: int = eqx.field(static=True, default=200)
 
     def __check_init__(self):
         _check_solver(self.solver)

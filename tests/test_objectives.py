@@ -447,7 +447,7 @@ def test_the_multipliers_of_a_cycle_are_one_and_that_of_the_mean_divergence(rela
 
 
 @pytest.mark.parametrize(
-    ("gain", "sensitive"), [(3.0, False), pytest.param(9.0, True, marks=pytest.mark.slow)]
+    ("gain", "sensitive"), [(3.0, False), pytest.param(7.5, True, marks=pytest.mark.slow)]
 )
 def test_an_orbit_from_which_small_displacements_grow_on_the_way_is_told(gain, sensitive):
     """Across a circle displacements grow by e^gain, then decay; all in one period."""
@@ -546,7 +546,6 @@ def test_an_input_that_varies_has_no_fixed_points(objective):
         jn.fit(models.RatePopulation(), objective, where=W, u=lambda t: jnp.sin(t))
 
 
-@pytest.mark.xfail(strict=True, reason="no check: the search runs and ends without reason")
 @pytest.mark.parametrize(
     "objective",
     [
@@ -588,8 +587,9 @@ def test_a_sum_of_what_is_no_objective_is_refused():
         objectives.Sum((objectives.CriticalFold(0.1), 3.0))
 
 
-@pytest.mark.xfail(strict=True, reason="`equilibrium_unstable` names what does not exist")
 def test_the_remedy_for_an_unstable_fixed_point_can_be_followed():
-    assert "+ SpectralAbscissa" in jn.RESULTS[jn.RESULTS.equilibrium_unstable]
-    both = objectives.FixedPointAt(0.4) + objectives.SpectralAbscissa(-0.1, 0.4)
+    assert "Sum((" in jn.RESULTS[jn.RESULTS.equilibrium_unstable]
+    both = objectives.Sum(
+        (objectives.FixedPointAt(0.4), objectives.SpectralAbscissa(-0.1, 0.4))
+    )
     assert isinstance(both, objectives.AbstractObjective)

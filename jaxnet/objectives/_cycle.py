@@ -156,11 +156,10 @@ class Cycle(AbstractObjective):
         check = self._check(system, unknowns)
         others = _without_trivial(check.multipliers)
         return worst(
-            result_if(
-                ~((check.tail < 1e-4) & (check.closing_error < 1e-4)),
-                RESULTS.cycle_not_resolved,
-            ),
+            result_if(~(check.tail < 1e-4), RESULTS.cycle_not_resolved),
+            # Along such an orbit no simulation can be exact.
             result_if(check.sensitivity > 1e3, RESULTS.cycle_sensitive),
+            result_if(~(check.closing_error < 1e-4), RESULTS.cycle_not_resolved),
             result_if(jnp.any(jnp.abs(others) > 1 + 1e-4), RESULTS.cycle_unstable),
         )
 

@@ -105,9 +105,10 @@ class AbstractEigenvalueObjective(AbstractObjective):
         n = ravel_pytree(y)[0].size
         if n < self.least_dimension():
             raise ValueError(
-                f"`{type(self).__name__}` asks for a pair of complex eigenvalues, but "
-                f"`{type(decompose(system).flow).__name__}` has {n} state variable. Take "
-                "a real `EigenvalueAt`, or `CriticalFold`."
+                f"`{type(self).__name__}` asks for a pair of complex eigenvalues, which "
+                "takes two state variables, but "
+                f"`{type(decompose(system).flow).__name__}` has {n}. Take a real "
+                "`EigenvalueAt`, or `CriticalFold`."
             )
         return dataclasses.replace(self, y=y)
 
