@@ -94,7 +94,7 @@ def main(*, quick: bool, seed: int) -> Report:
 
 
 def picture(pairs):
-    fig, axes = plt.subplots(1, 2, figsize=(5.8, 2.9), sharex=True, sharey=True)
+    fig, axes = plt.subplots(1, 2, figsize=(5.8, 3.2), sharex=True, sharey=True)
     for ax, (title, (before, after)) in zip(axes, pairs.items(), strict=True):
         for system, fill, label in ((before, "w", "before"), (after, None, "after")):
             z = spectrum(system)

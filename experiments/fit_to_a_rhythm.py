@@ -320,7 +320,7 @@ def picture(found: Found, long: Found, longest: dict[int, Found], bars):
             if len(x):
                 axes[1].loglog(x, y, "o", ms=4, mfc=fill, color=colour, label=name)
     axes[1].axvline(1e-4, color="0.5", lw=0.8, ls="--", zorder=0)
-    axes[1].axhline(1e-3, color="0.5", lw=0.8, ls="--", zorder=0)
+    axes[1].axhline(1e-4, color="0.5", lw=0.8, ls="--", zorder=0)
     axes[1].set(xlabel="spectral tail", ylabel="distance after one period")
     fig.legend(*axes[1].get_legend_handles_labels(), loc="outside upper center", ncols=4)
 

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Complex, Float, Inexact
 
 from .. import _small_linear
 from .._critical import Matrix
@@ -287,7 +287,7 @@ class SpectralAbscissa(AbstractEigenvalueObjective):
 
 
 def singularity(
-    matrix: Float[Array, "n n"], value: Float[Array, ""] | Complex[Array, ""]
+    matrix: Inexact[Array, "n n"], value: Inexact[Array, ""]
 ) -> Misfit:
     """How far a matrix is from having an eigenvalue: of a complex one, both parts."""
     shifted = matrix - value * jnp.eye(len(matrix))
