@@ -12,8 +12,8 @@ from ._result import is_concrete
 from ._selection import Where
 from ._system import AbstractSystem
 from ._types import InputValue, RealScalarLike
-from .gradients import AbstractEstimator, Adjoint, Implicit
-from .objectives import AbstractObjective, has_runs
+from .gradients import AbstractEstimator, exact_estimator
+from .objectives import AbstractObjective
 
 
 class GradientCheck(eqx.Module):
@@ -92,7 +92,7 @@ def check_gradient(
     """
     problem, _ = prepare_problem(system, objective, where, constraints, u)
     if estimator is None:
-        estimator = Adjoint() if has_runs(problem.objective) else Implicit()
+        estimator = exact_estimator(problem.objective)
     if not isinstance(estimator, AbstractEstimator):
         raise ValueError(
             f"`estimator` must be one of `jaxnet.gradients`, but it is {estimator!r}."

@@ -10,8 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 from ._fit_problem import AbstractFitMethod, FitProblem, Trial
 from ._newton import Vector
 from ._result import RESULTS, SUCCESS
-from .gradients import AbstractEstimator, Adjoint, Implicit
-from .objectives import has_runs
+from .gradients import AbstractEstimator, exact_estimator
 
 
 class Descent(AbstractFitMethod):
@@ -118,7 +117,7 @@ class Descent(AbstractFitMethod):
     def _estimator(self, problem: FitProblem) -> AbstractEstimator:
         if self.estimator is not None:
             return self.estimator
-        return Adjoint() if has_runs(problem.objective) else Implicit()
+        return exact_estimator(problem.objective)
 
 
 class _State(eqx.Module):

@@ -21,7 +21,8 @@ from ._system import AbstractSystem, drive, Driven
 from ._tree import all_true, as_arrays, is_inexact
 from ._types import InputValue, Key, RealScalarLike
 from .constraints import AbstractConstraint, Free, Positive
-from .objectives import AbstractObjective, Misfit, solve_unknowns
+from .objectives import AbstractObjective
+from .objectives._base import Misfit, solve_unknowns
 
 
 # A free number so far away takes a value to the edge of what a constraint admits.

@@ -15,8 +15,8 @@ from jaxtyping import Array, Bool, Float, Int
 from ._fit_problem import AbstractFitMethod, FitProblem, Trial
 from ._newton import Vector
 from ._result import RESULTS, SUCCESS
-from .gradients import Adjoint, FiniteDifferences, Implicit
-from .objectives import has_runs, Misfit
+from .gradients import exact_estimator, FiniteDifferences
+from .objectives._base import Misfit
 
 
 # Of the equations, and the misfits.
@@ -47,7 +47,7 @@ class AllAtOnce(AbstractFitMethod):
         _check_solver(self.solver)
 
     def prepare(self, problem):
-        exact = Adjoint() if has_runs(problem.objective) else Implicit()
+        exact = exact_estimator(problem.objective)
         objective = exact.prepare(problem.objective, problem.start_system())
         return eqx.tree_at(lambda p: p.objective, problem, objective)
 

@@ -11,8 +11,9 @@ from ._fit_problem import FitProblem, prepare_problem
 from ._selection import put, Where
 from ._system import AbstractSystem
 from ._types import InputValue, Key, RealScalarLike
-from .gradients import Adjoint, FiniteDifferences, Implicit
-from .objectives import AbstractObjective, has_runs, Misfit
+from .gradients import exact_estimator, FiniteDifferences
+from .objectives import AbstractObjective
+from .objectives._base import Misfit
 
 
 class Uncertainty(eqx.Module):
@@ -81,7 +82,7 @@ def uncertainty(
     """
     problem, _ = prepare_problem(system, objective, where, constraints, u)
     if differences is None:
-        exact = Adjoint() if has_runs(problem.objective) else Implicit()
+        exact = exact_estimator(problem.objective)
         prepared = exact.prepare(problem.objective, problem.start_system())
         problem = eqx.tree_at(lambda p: p.objective, problem, prepared)
     misfit, jacobian, values = _linearised(problem, differences, key)

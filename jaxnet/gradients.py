@@ -30,7 +30,9 @@ from ._parameters import parameter, Parametric, ScalarParameter
 from ._record import RecordCounts
 from ._system import AbstractSystem
 from ._types import Key
-from .objectives import AbstractObjective, has_runs, is_spiking, Misfit
+from .objectives import AbstractObjective
+from .objectives._base import has_runs, Misfit
+from .objectives._runs import is_spiking
 from .surrogate import AbstractSurrogate, FastSigmoid, Memory
 
 
@@ -139,6 +141,18 @@ class Adjoint(AbstractEstimator):
 
     def evaluations(self, parameters):
         return 1
+
+
+def exact_estimator(objective: AbstractObjective) -> AbstractEstimator:
+    """`Adjoint` for an objective with a simulation, `Implicit` for others.
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> jn.gradients.exact_estimator(jn.objectives.FixedPointAt(0.4))
+    Implicit()
+    ```
+    """
+    return Adjoint() if has_runs(objective) else Implicit()
 
 
 def _with_checkpoints(method):

@@ -11,6 +11,7 @@ import pytest
 
 import jaxnet as jn
 from jaxnet import gradients, models, objectives
+from jaxnet.objectives._base import solve_unknowns
 
 
 KEY = jax.random.key(5)
@@ -286,7 +287,7 @@ def loss_of(objective):
         system = with_values(p)
         prepared = objective.prepare(Saturating())
         guess = prepared.guess(system)
-        unknowns, found = objectives.solve_unknowns(prepared, system, guess)
+        unknowns, found = solve_unknowns(prepared, system, guess)
         misfit = prepared.misfit(system, unknowns, None)
         return jnp.sum(jnp.where(found, misfit, jnp.nan) ** 2) / 2
 
@@ -304,7 +305,7 @@ def estimated(objective, estimator):
     def misfit(p, key):
         system = with_values(p)
         guess = prepared.guess(system)
-        unknowns, _ = objectives.solve_unknowns(prepared, system, guess)
+        unknowns, _ = solve_unknowns(prepared, system, guess)
         return prepared.misfit(system, unknowns, key)
 
     return jax.jit(lambda p: estimator(misfit, p, None).gradient)(POINT)

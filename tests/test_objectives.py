@@ -9,6 +9,7 @@ from scipy.integrate import solve_ivp
 
 import jaxnet as jn
 from jaxnet import models, objectives
+from jaxnet.objectives._base import solve_unknowns
 
 
 SUCCESS = jn.RESULTS.successful
@@ -104,7 +105,7 @@ def test_the_misfit_of_a_critical_point_is_that_of_its_eigenvalue(objective, val
 def test_the_unknowns_are_the_fixed_point_near_the_state():
     for objective in (objectives.EigenvalueAt(-1.0, NEAR), objectives.CriticalFold(NEAR)):
         prepared = objective.prepare(LINEAR)
-        found, good = objectives.solve_unknowns(prepared, LINEAR, prepared.guess(LINEAR))
+        found, good = solve_unknowns(prepared, LINEAR, prepared.guess(LINEAR))
         assert good
         np.testing.assert_allclose(found, CENTRE, atol=1e-12)
 

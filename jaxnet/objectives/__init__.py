@@ -1,11 +1,6 @@
 """Objectives: what a fitted system should do."""
 
-from ._base import (
-    AbstractObjective as AbstractObjective,
-    has_runs as has_runs,
-    Misfit as Misfit,
-    solve_unknowns as solve_unknowns,
-)
+from ._base import AbstractObjective as AbstractObjective
 from ._cycle import Cycle as Cycle, CycleCheck as CycleCheck, Orbit as Orbit
 from ._equilibria import (
     CriticalFold as CriticalFold,
@@ -14,11 +9,7 @@ from ._equilibria import (
     FixedPointAt as FixedPointAt,
     SpectralAbscissa as SpectralAbscissa,
 )
-from ._runs import (
-    AbstractRunObjective as AbstractRunObjective,
-    is_spiking as is_spiking,
-    Run as Run,
-)
+from ._runs import AbstractRunObjective as AbstractRunObjective, Run as Run
 from ._statistics import (
     ISICV as ISICV,
     Rate as Rate,

@@ -286,9 +286,7 @@ class SpectralAbscissa(AbstractEigenvalueObjective):
         return _is_rightmost(eigenvalues, self.value, close)
 
 
-def singularity(
-    matrix: Inexact[Array, "n n"], value: Inexact[Array, ""]
-) -> Misfit:
+def singularity(matrix: Inexact[Array, "n n"], value: Inexact[Array, ""]) -> Misfit:
     """How far a matrix is from having an eigenvalue: of a complex one, both parts."""
     shifted = matrix - value * jnp.eye(len(matrix))
     left, _, right = jnp.linalg.svd(jax.lax.stop_gradient(shifted))
