@@ -130,6 +130,7 @@ def hopf_curve():
     return jn.hopf_curve(driven(0.9), PLANE, jnp.array([0.65, 0.35]), SPANS)
 
 
+@pytest.mark.slow
 def test_every_row_of_the_fold_curve_has_a_zero_eigenvalue():
     curve = fold_curve()
     assert curve.result == SUCCESS
@@ -141,6 +142,7 @@ def test_every_row_of_the_fold_curve_has_a_zero_eigenvalue():
         assert on_the_rim(np.asarray(end), SPANS)
 
 
+@pytest.mark.slow
 def test_every_row_of_the_hopf_curve_has_an_imaginary_pair():
     curve = hopf_curve()
     assert curve.result == SUCCESS
