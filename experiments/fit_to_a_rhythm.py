@@ -222,7 +222,12 @@ def main(*, quick: bool, seed: int) -> Report:
         unstable = np.asarray(one.trials.result == jn.RESULTS.cycle_unstable)
         rejected = small & ~one.accepted
         claims += [
-            equal(f"at 40 ms with {nodes} nodes: small misfit", MODELS, int(small.sum())),
+            Claim(
+                f"at 40 ms with {nodes} nodes: small misfit",
+                "most",
+                many(small),
+                bool(small.mean() > 0.5),
+            ),
             Claim(
                 "    rejected: not resolved, unstable",
                 "some",
@@ -235,12 +240,6 @@ def main(*, quick: bool, seed: int) -> Report:
                 int((one.accepted & ~one.right).sum()),
             ),
             Claim(
-                "    rejected, and wrong in a simulation",
-                "most",
-                f"{int((rejected & ~one.right).sum())} of {int(rejected.sum())}",
-                bool((~one.right)[rejected].mean() > 0.5),
-            ),
-            Claim(
                 "    accepted, and right also from a thousandth beside",
                 "most",
                 f"{int((one.accepted & one.right_from_further).sum())} of "
@@ -248,6 +247,16 @@ def main(*, quick: bool, seed: int) -> Report:
                 bool(one.right_from_further[one.accepted].mean() > 0.5),
             ),
         ]
+        if nodes == NODES[0]:
+            wrong = rejected & ~one.right
+            claims.append(
+                Claim(
+                    "    rejected, and wrong in a simulation",
+                    "most",
+                    f"{int(wrong.sum())} of {int(rejected.sum())}",
+                    bool(wrong.sum() > rejected.sum() / 2),
+                )
+            )
     bars = {"cycle": found.right & found.accepted}
     if not quick:
         stepped = find(values, PERIODS[0], NODES[1])
