@@ -30,7 +30,7 @@ from ._report import Claim, Report
 
 # Its fields are told in another order by a type checker.
 objectives: Any = jn.objectives
-E, I = (balanced_network.SIZES[kind] for kind in "ei")  # noqa: E741
+CELLS_E, CELLS_I = (balanced_network.SIZES[kind] for kind in "ei")
 SOURCES = balanced_network.SOURCES
 TARGET = np.array([5.0, 10.0])
 DT, TRANSIENT = 0.25, 200.0
@@ -87,12 +87,14 @@ def drive_weights(network: Any):
 
 def mean_rates(rates):
     """Of e and of i, from those of all units."""
-    return jnp.stack([jnp.mean(rates[SOURCES : SOURCES + E]), jnp.mean(rates[-I:])])
+    return jnp.stack(
+        [jnp.mean(rates[SOURCES : SOURCES + CELLS_E]), jnp.mean(rates[-CELLS_I:])]
+    )
 
 
 def initial_state(network: jn.models.Network, key):
-    v = jax.random.uniform(key, (E + I,), minval=REST, maxval=THRESHOLD)
-    return network.initial_state(e=v[:E], i=v[E:])
+    v = jax.random.uniform(key, (CELLS_E + CELLS_I,), minval=REST, maxval=THRESHOLD)
+    return network.initial_state(e=v[:CELLS_E], i=v[CELLS_E:])
 
 
 def search(
@@ -229,7 +231,7 @@ def plot_rasters(before: Fresh, after: Fresh):
     fig, axes = plt.subplots(1, 2, figsize=(6.2, 2.6), sharey=True)
     for ax, one, title in zip(axes, (before, after), ("before", "after"), strict=True):
         step, unit = np.nonzero(one.spikes)
-        for is_kind, colour in ((unit < E, BLUE), (unit >= E, RED)):
+        for is_kind, colour in ((unit < CELLS_E, BLUE), (unit >= CELLS_E, RED)):
             ax.plot(
                 TRANSIENT + DT * step[is_kind],
                 unit[is_kind],
@@ -240,8 +242,8 @@ def plot_rasters(before: Fresh, after: Fresh):
             )
         e, i = one.rates[0]
         ax.set(xlabel="time t (ms)", title=f"{title}: e {e:.1f}, i {i:.1f} Hz")
-        ax.set(xlim=(TRANSIENT, TRANSIENT + 300), ylim=(-5, E + I + 5))
-    axes[0].set(ylabel="neuron", yticks=(0, 200, E, E + I))
+        ax.set(xlim=(TRANSIENT, TRANSIENT + 300), ylim=(-5, CELLS_E + CELLS_I + 5))
+    axes[0].set(ylabel="neuron", yticks=(0, 200, CELLS_E, CELLS_E + CELLS_I))
     return fig
 
 

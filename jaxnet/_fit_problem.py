@@ -166,19 +166,20 @@ class FitProblem(eqx.Module):
 
     def misfit(self, free: Vector, key: Key | None) -> Misfit:
         """The misfit, with the unknowns solved for; NaN where they are not found."""
-        system = self.driven(free)
-        unknowns, found = solve_unknowns(
-            self.objective, system, self.objective.guess(system)
-        )
-        misfit = self.objective.misfit(system, unknowns, key)
+        unknowns, found = self._solved(free)
+        misfit = self.objective.misfit(self.driven(free), unknowns, key)
         return jnp.where(found, misfit, jnp.nan)
 
     def guess(self, free: Vector) -> PyTree:
+        """Where a search for the unknowns starts."""
         return self.objective.guess(self.driven(free))
 
     def solve_unknowns(self, free: Vector) -> PyTree:
-        system = self.driven(free)
-        return solve_unknowns(self.objective, system, self.objective.guess(system))[0]
+        """The unknowns by their equations, wherever the search for them ended."""
+        return self._solved(free)[0]
+
+    def _solved(self, free: Vector) -> tuple[PyTree, Bool[Array, ""]]:
+        return solve_unknowns(self.objective, self.driven(free), self.guess(free))
 
     def verdict(self, trial: "Trial", start: Vector) -> RESULTS:
         """How a fit ended, from how its search did."""

@@ -18,13 +18,18 @@ from .._result import is_concrete, result_if, RESULTS, worst
 from .._system import AbstractSystem, decompose
 from .._tree import check_no_nan
 from .._types import RealScalarLike, State
+from ..inputs import is_constant
 from ._base import AbstractObjective, Misfit
 
 
 def fitted_state(system: AbstractSystem, y: State, name: str) -> State:
     """A state of the system, finite, or an error that names the argument."""
     parts = decompose(system)
-    frozen_time(parts, None)
+    if not is_constant(parts.input):
+        raise ValueError(
+            f"The input, a `{type(parts.input).__name__}`, varies in time, so there are no "
+            "fixed points or cycles to be solved for. Give a constant `u=`."
+        )
     y = fit_state(parts, y, name)
     check_no_nan(y, name, finite=True)
     return y
