@@ -12,6 +12,7 @@ from . import (
     gradients as gradients,
     inputs as inputs,
     measure as measure,
+    mechanisms as mechanisms,
     models as models,
     objectives as objectives,
     surrogate as surrogate,
@@ -85,6 +86,7 @@ from ._solution import (
     SpikeRaster as SpikeRaster,
     Spikes as Spikes,
 )
+from ._staggered import Staggered as Staggered
 from ._system import (
     AbstractHybridSystem as AbstractHybridSystem,
     AbstractSystem as AbstractSystem,

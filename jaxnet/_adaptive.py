@@ -41,6 +41,9 @@ class Adaptive(AbstractMethod):
     with `diffrax.ConstantStepSize()`; or `diffrax.SRA1`, `ShARK` or `SPaRK` with
     adaptive steps and additive noise.
 
+    Spikes are not located: of a cell whose channels make them this gives the voltage alone,
+    and a system that is reset by them is refused.
+
     What `simulate` saves: 201 times at equal distances by default; else as
     `jaxnet.SaveAt` says.
 
@@ -72,7 +75,7 @@ class Adaptive(AbstractMethod):
 
     def solve(self, problem: Problem) -> Solution:
         flow = problem.parts.flow
-        if isinstance(flow, AbstractHybridSystem):
+        if isinstance(flow, AbstractHybridSystem) and not flow.is_smooth():
             raise ValueError(
                 f"`{type(flow).__name__}` spikes, and `Adaptive` does not locate spikes. "
                 "Use `Grid(dt)`."

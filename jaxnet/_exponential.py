@@ -11,6 +11,7 @@ import numpy as np
 from jax.interpreters import partial_eval as pe
 from jaxtyping import Array, Bool, Real
 
+from ._exprel import exprel
 from ._tree import all_true
 from ._types import InputValue, State
 
@@ -82,7 +83,7 @@ def prepare_exponential(
                 change = sum(w * rates[j] for j, w in weights[i].items())
             else:
                 slope = _derivatives(flat_field, t, leaves, u, i)[i]
-                change = dt * phi_1(jnp.minimum(dt * slope, _LARGEST_GROWTH)) * rates[i]
+                change = dt * exprel(jnp.minimum(dt * slope, _LARGEST_GROWTH)) * rates[i]
             moved.append(leaf + change)
         return jtu.tree_unflatten(structure, moved)
 
@@ -219,17 +220,10 @@ def integral_of_exponential(
     """The integral of exp(A s) over the step, dt phi_1(A dt)."""
     n = matrix.shape[-1]
     if n == 1:
-        return dt * phi_1(matrix * dt)
+        return dt * exprel(matrix * dt)
     # The exponential of [[A, 1], [0, 0]] dt has it in its upper right block.
     identity = jnp.broadcast_to(jnp.eye(n, dtype=matrix.dtype), matrix.shape)
     upper = jnp.concatenate([matrix, identity], axis=-1)
     both = jnp.concatenate([upper, jnp.zeros_like(upper)], axis=-2)
     exponential = jax.scipy.linalg.expm(both * dt, max_squarings=_MOST_SQUARINGS)
     return exponential[..., :n, n:]
-
-
-def phi_1(z: Real[Array, "..."]) -> Real[Array, "..."]:
-    r"""$(e^z - 1) / z$, and 1 at 0."""
-    small = jnp.abs(z) < 1e-5
-    safe = jnp.where(small, 1.0, z)
-    return jnp.where(small, 1 + z / 2 + z**2 / 6, jnp.expm1(safe) / safe)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
 import numpy as np
-from jaxtyping import Array, ArrayLike, Int, PyTree, Real
+from jaxtyping import Array, ArrayLike, Bool, Int, PyTree, Real
 
 from ._exponential import Exponential
 from ._method import AbstractMethod, Problem
@@ -17,7 +17,8 @@ from ._record import AbstractRecord, RecordTimes
 from ._result import result_if, RESULTS, SUCCESS, worst
 from ._runge_kutta import SOLVERS, tableau_of
 from ._solution import Solution
-from ._step import Carry, number_of_units, prepare_flow, Step
+from ._staggered import Staggered
+from ._step import Carry, Escape, number_of_units, prepare_flow, Step
 from ._time_grid import (
     concrete_float,
     time_grid,
@@ -44,7 +45,8 @@ class Grid(AbstractMethod):
 
     - `dt`: the step (ms), a concrete number. ``t1 - t0`` must be whole steps.
     - `solver`: of the flow: `diffrax.Euler` (the default), `Heun`, `Midpoint`,
-        `Ralston`, `Bosh3`, `Tsit5`, `Dopri5`, `Dopri8`, or [`jaxnet.Exponential`][].
+        `Ralston`, `Bosh3`, `Tsit5`, `Dopri5`, `Dopri8`, [`jaxnet.Exponential`][],
+        or for cells [`jaxnet.Staggered`][].
     - `record`: what is kept of the spikes: [`jaxnet.RecordTimes`][] (the default, up to
         10,000), [`jaxnet.RecordRaster`][] or [`jaxnet.RecordCounts`][].
     - `surrogate`: the slope of a spike, one of `jaxnet.surrogate`; without one the
@@ -76,7 +78,9 @@ class Grid(AbstractMethod):
     """
 
     dt: float = eqx.field(static=True, converter=_concrete_dt)
-    solver: diffrax.AbstractSolver | Exponential = eqx.field(default_factory=diffrax.Euler)
+    solver: diffrax.AbstractSolver | Exponential | Staggered = eqx.field(
+        default_factory=diffrax.Euler
+    )
     record: AbstractRecord = eqx.field(default_factory=RecordTimes, kw_only=True)
     surrogate: AbstractSurrogate | None = eqx.field(default=None, kw_only=True)
     memory: Memory | None = eqx.field(default=None, kw_only=True)
@@ -86,12 +90,12 @@ class Grid(AbstractMethod):
     def __check_init__(self):
         if not (math.isfinite(self.dt) and self.dt > 0):
             raise ValueError(f"`dt` must be positive and finite, but it is {self.dt}.")
-        if type(self.solver) not in (*SOLVERS, Exponential):
+        if type(self.solver) not in (*SOLVERS, Exponential, Staggered):
             names = ", ".join(f"{solver.__name__}()" for solver in SOLVERS)
             raise ValueError(
-                f"`solver` of `Grid` must be one of {names}, or `jaxnet.Exponential()`, "
-                f"but it is {self.solver}. For another one take `Adaptive`, with "
-                "`diffrax.ConstantStepSize()` for fixed steps."
+                f"`solver` of `Grid` must be one of {names}, `jaxnet.Exponential()`, "
+                f"or `jaxnet.Staggered()`, but it is {self.solver}. For another one take "
+                "`Adaptive`, with `diffrax.ConstantStepSize()` for fixed steps."
             )
 
         if not isinstance(self.record, AbstractRecord):
@@ -142,7 +146,7 @@ class Grid(AbstractMethod):
         return whole_steps_of_period(period, self.dt)
 
     def solve(self, problem: Problem) -> Solution:
-        reads_ahead = (
+        reads_ahead = isinstance(self.solver, Staggered) or (
             not isinstance(self.solver, Exponential) and len(tableau_of(self.solver).c) > 0
         )
         grid = time_grid(
@@ -197,6 +201,7 @@ def _run(method: Grid, problem: Problem, grid: TimeGrid, what: "_WhatToSave") ->
         steps, saved = np.append(steps, grid.steps), _join(saved, _row(save(end)))
     is_finite = all_finite((end.y, saved))
     spikes, record_result = None, SUCCESS
+    has_escaped, escape_stats = _escape(end.spiking and end.spiking.escape, grid)
     if end.spiking is not None:
         units = number_of_units(step.guard_shape(start))
         spikes, record_result = method.record.finish(
@@ -208,11 +213,23 @@ def _run(method: Grid, problem: Problem, grid: TimeGrid, what: "_WhatToSave") ->
         spikes=spikes,
         result=worst(
             result_if(~suits, RESULTS.flow_not_local),
+            result_if(has_escaped, RESULTS.diverged),
             result_if(~is_finite, RESULTS.nonfinite_state),
             record_result,
         ),
-        stats={"num_steps": grid.steps},
+        stats={"num_steps": grid.steps, **escape_stats},
     )
+
+
+def _escape(
+    escape: Escape | None, grid: TimeGrid
+) -> tuple[Bool[Array, ""], dict[str, Array]]:
+    """Whether a unit has escaped, and the entries of `stats` that say when, and which."""
+    if escape is None:
+        return jnp.asarray(False), {}
+    has_escaped = escape.step >= 0
+    at = jnp.where(has_escaped, grid.time(escape.step + 1), jnp.nan)
+    return has_escaped, {"diverged_at": at, "diverged_unit": escape.unit}
 
 
 def _scan_in_stretches(

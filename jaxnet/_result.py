@@ -39,6 +39,11 @@ class RESULTS(diffrax.RESULTS):  # pyright: ignore[reportGeneralTypeIssues]
         "Reduce `dt`, look at the function in `save`, or look for "
         "positive feedback without saturation and for a rate of the wrong sign."
     )
+    diverged = (
+        "A voltage ran away: it left the range in which the model means something. `stats` "
+        "of the solution says when, and in which unit; from there on nothing is to be "
+        "trusted. Look for a conductance that became negative, or reduce `dt`."
+    )
     flow_not_local = (
         "The derivative of some unit depends on the variables of another one, or on the "
         "number of units, which `Exponential` cannot step. Take an explicit solver such "
@@ -197,11 +202,11 @@ def result_if(bad: Bool[Array, "..."], result: RESULTS) -> RESULTS:
     return RESULTS.where(bad, result, SUCCESS)
 
 
-def raise_if_failed(result: RESULTS) -> None:
-    """Raise the remedy of a failure, if it can be known now.
+def raise_if_failed(result: RESULTS, detail: str = "") -> None:
+    """Raise the remedy of a failure, and a detail, if it can be known now.
 
     Inside `jax.jit` and `jax.vmap` it can't be known: the code travels with the result.
     """
     success = result == SUCCESS
     if is_concrete(success) and not success.all():
-        raise RuntimeError(RESULTS[result])
+        raise RuntimeError(RESULTS[result] + detail)

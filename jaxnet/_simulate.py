@@ -87,8 +87,15 @@ def simulate(
             (nan_unless(good, solution.ys), worst(input_result, solution.result)),
         )
     if throw:
-        raise_if_failed(solution.result)
+        raise_if_failed(solution.result, _where_it_diverged(solution))
     return solution
+
+
+def _where_it_diverged(solution: Solution) -> str:
+    at, unit = (solution.stats.get(f"diverged_{key}") for key in ("at", "unit"))
+    if at is None or not is_concrete(at) or jnp.ndim(at) or jnp.isnan(at):
+        return ""
+    return f" It was unit {unit}, at {at:.6g} ms."
 
 
 def _check_kinds(method: object, save: object, key: Key | None) -> None:

@@ -10,12 +10,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PyTree, Real
 
 from ._exponential import Exponential, prepare_exponential
 from ._random import normal_like, require_key, split_key
 from ._record import AbstractRecord
 from ._runge_kutta import runge_kutta_step, tableau_of
+from ._staggered import prepare_staggered, Staggered
 from ._system import AbstractHybridSystem, diffusion_at, Parts
 from ._time_grid import FOREVER, TimeGrid, whole_steps_of_delay
 from ._types import InputValue, Key, State
@@ -44,12 +46,22 @@ class _Spiking(eqx.Module):
     """What is remembered of the spikes so far.
 
     `queue` has a row for each of the steps that the longest delay reaches back; `last` is
-    the step of the last spike of each unit. Both have the structure of the guard.
+    the step of the last spike of each unit; `above`, whether its guard was positive. All
+    have the structure of the guard.
     """
 
     queue: PyTree[Float[Array, "delay ..."]]
     last: PyTree[Int[Array, "..."]] | None
+    above: PyTree[Bool[Array, "..."]] | None
     record: PyTree
+    escape: "Escape | None"
+
+
+class Escape(eqx.Module):
+    """The first escape: in which step, and of which unit; -1 where there was none."""
+
+    step: Int[Array, ""]
+    unit: Int[Array, ""]
 
 
 class _Refractory(eqx.Module):
@@ -83,7 +95,7 @@ class Step(eqx.Module):
         )
         if not isinstance(self.parts.flow, AbstractHybridSystem):
             return carry
-        spiking = self._silence(self.parts.flow, self.guard_shape(carry))
+        spiking = self._silence(self.parts.flow, carry)
         return eqx.tree_at(lambda c: c.spiking, carry, spiking, is_leaf=lambda x: x is None)
 
     def guard_shape(self, carry: Carry) -> PyTree[jax.ShapeDtypeStruct]:
@@ -100,8 +112,8 @@ class Step(eqx.Module):
         if spiking is None:
             y = self._flowed(carry, flow)
         else:
-            y, fired = self._flowed_and_fired_once(carry, flow)
-            y, spiking, recorded = self._spike(carry, spiking, y, fired)
+            y, above = self._flowed_once(carry, flow)
+            y, spiking, recorded = self._spike(carry, spiking, y, above)
         next_input = self.parts.input.advance(carry.input, self.grid, carry.step)
         return Carry(carry.step + 1, y, next_input, carry.noise_key, spiking), recorded
 
@@ -145,40 +157,48 @@ class Step(eqx.Module):
         normals = normal_like(carry.y, jax.random.fold_in(key, carry.step))
         return jtu.tree_map(lambda g, z: g * math.sqrt(self.grid.dt) * z, strength, normals)
 
-    def _flowed_and_fired(
+    def _flowed_to_guard(
         self, carry: Carry, flow: Flow
     ) -> tuple[State, PyTree[Bool[Array, "..."]]]:
-        """The state after flow and noise, and which units fire then."""
+        """The state after flow and noise, and where the guard is positive then."""
         system: Any = self.parts.flow
-        y, refractory = self._flowed(carry, flow), self._refractory(carry)
-        fired = jtu.tree_map(lambda g: g > 0, system.guard(*self._at_end(carry, y)))
-        if refractory is not None:
-            fired = jtu.tree_map(lambda f, b: f & ~b, fired, refractory.blocked)
-        return y, fired
+        y = self._flowed(carry, flow)
+        guard = system.guard(*self._at_end(carry, y))
+        return y, jtu.tree_map(lambda g: g > 0, guard)
 
-    def _flowed_and_fired_once(self, carry: Carry, flow: Flow):
+    def _flowed_once(self, carry: Carry, flow: Flow):
         """The same, in a branch that is always taken where units form lattices.
 
         XLA would compute the flow anew for each use that is made of it. Rows of units need
         no branch: what is done for each of their spikes is a loop, which has that effect.
         """
-        flowed_and_fired = lambda: self._flowed_and_fired(carry, flow)
+        flowed = lambda: self._flowed_to_guard(carry, flow)
         guard = self.guard_shape(carry)
         if all(len(leaf.shape) < 2 for leaf in jtu.tree_leaves(guard)):
-            return flowed_and_fired()
+            return flowed()
         still = jtu.tree_map(jnp.zeros_like, carry.y)
         silent = jtu.tree_map(lambda g: jnp.zeros(g.shape, bool), guard)
-        return jax.lax.cond(carry.step >= 0, flowed_and_fired, lambda: (still, silent))
+        return jax.lax.cond(carry.step >= 0, flowed, lambda: (still, silent))
 
-    def _silence(self, system: AbstractHybridSystem, guard: PyTree) -> _Spiking:
+    def _silence(self, system: AbstractHybridSystem, carry: Carry) -> _Spiking:
+        guard = self.guard_shape(carry)
         longest = max(jtu.tree_leaves(self._delay_steps(system)), default=0)
         has_clock = system.refractory_steps(self.grid.dt) is not None
         never = lambda g: jnp.full(g.shape, -FOREVER - 1, jnp.int32)
+        none = jnp.asarray(-1, jnp.int32)
         return _Spiking(
             queue=jtu.tree_map(lambda g: jnp.zeros((longest, *g.shape)), guard),
             last=jtu.tree_map(never, guard) if has_clock else None,
+            above=self._above_at_start(system, carry),
             record=self.record.init(number_of_units(guard)),
+            escape=None if system.escaped(carry.y) is None else Escape(none, none),
         )
+
+    def _above_at_start(self, system: AbstractHybridSystem, carry: Carry):
+        if not any(map(np.any, jtu.tree_leaves(system.spikes_by_crossing()))):
+            return None
+        # A unit that starts above its threshold has not crossed it.
+        return jtu.tree_map(lambda g: g > 0, system.guard(*self._at_end(carry, carry.y)))
 
     def _delay_steps(self, system: AbstractHybridSystem) -> PyTree[int]:
         return jtu.tree_map(
@@ -186,13 +206,17 @@ class Step(eqx.Module):
         )
 
     def _spike(
-        self, carry: Carry, spiking: _Spiking, y: State, fired: PyTree[Bool[Array, "..."]]
+        self, carry: Carry, spiking: _Spiking, y: State, above: PyTree[Bool[Array, "..."]]
     ) -> tuple[State, _Spiking, PyTree]:
         """What the spikes of this step, and those that arrive, do."""
         system: Any = self.parts.flow
         refractory = self._refractory(carry)
+        blocked = self._blocked(spiking, refractory)
+        fired = above
+        if blocked is not None:
+            fired = jtu.tree_map(lambda a, b: a & ~b, above, blocked)
         t, _, u = self._at_end(carry, y)
-        spikes = self._as_numbers(carry, y, fired, refractory)
+        spikes = self._as_numbers(carry, y, fired, blocked)
         queue, arrivals = self._through_queue(system, spiking.queue, carry.step, spikes)
 
         received = system.receive(t, y, arrivals, u)
@@ -208,7 +232,34 @@ class Step(eqx.Module):
         record, recorded = self.record.add(
             spiking.record, _in_a_row(fired), _in_a_row(counted), carry.step
         )
-        return y, _Spiking(queue, last, record), recorded
+        next_above = None if spiking.above is None else above
+        escape = self._escape(system, spiking.escape, y, carry.step)
+        return y, _Spiking(queue, last, next_above, record, escape), recorded
+
+    def _escape(self, system: AbstractHybridSystem, escape: Escape | None, y: State, step):
+        """The first escape so far."""
+        if escape is None:
+            return None
+        escaped = _in_a_row(system.escaped(y))
+        is_first = (escape.step < 0) & jnp.any(escaped)
+        return Escape(
+            jnp.where(is_first, step, escape.step),
+            jnp.where(is_first, jnp.argmax(escaped).astype(jnp.int32), escape.unit),
+        )
+
+    def _blocked(
+        self, spiking: _Spiking, refractory: "_Refractory | None"
+    ) -> PyTree[Bool[Array, "..."]] | None:
+        """Which units cannot spike, whatever their guard."""
+        blocked = None if refractory is None else refractory.blocked
+        if spiking.above is None:
+            return blocked
+        system: Any = self.parts.flow
+        crosses = jax.tree.broadcast(system.spikes_by_crossing(), spiking.above)
+        stays = jtu.tree_map(lambda a, c: a & c, spiking.above, crosses)
+        if blocked is None:
+            return stays
+        return jtu.tree_map(lambda b, s: b | s, blocked, stays)
 
     def _refractory(self, carry: Carry) -> "_Refractory | None":
         system: Any = self.parts.flow
@@ -228,18 +279,16 @@ class Step(eqx.Module):
         carry: Carry,
         y: State,
         fired: PyTree[Bool[Array, "..."]],
-        refractory: "_Refractory | None",
+        blocked: PyTree[Bool[Array, "..."]] | None,
     ) -> PyTree[Float[Array, "..."]]:
         """1 where a unit fired, 0 elsewhere; with a slope, if a surrogate is given."""
         if self.surrogate is None:
             return jtu.tree_map(lambda f: f.astype(float), fired)
         system: Any = self.parts.flow
         spikes = jtu.tree_map(self.surrogate, system.guard(*self._at_end(carry, y)))
-        if refractory is None:
+        if blocked is None:
             return spikes
-        return jtu.tree_map(
-            lambda s, blocked: jnp.where(blocked, 0.0, s), spikes, refractory.blocked
-        )
+        return jtu.tree_map(lambda s, b: jnp.where(b, 0.0, s), spikes, blocked)
 
     def _through_queue(self, system: AbstractHybridSystem, queue, step, spikes):
         """Put the spikes of this step into the queue, and take out what arrives."""
@@ -278,10 +327,23 @@ def _in_a_row(fired: PyTree) -> Real[Array, " units"] | Bool[Array, " units"]:
 
 
 def prepare_flow(
-    solver: diffrax.AbstractSolver | Exponential, step: Step, start: Carry
+    solver: diffrax.AbstractSolver | Exponential | Staggered, step: Step, start: Carry
 ) -> tuple[Flow, Bool[Array, ""]]:
     """What a solver makes of a step of the flow, and whether it suits the system."""
-    field, dt = step.parts.flow.vector_field, step.grid.dt
+    system: Any = step.parts.flow
+    field, dt = system.vector_field, step.grid.dt
+    if isinstance(solver, Staggered):
+        t, u = step.time_and_input(start, 0.5)
+        staggered_step, suits = prepare_staggered(
+            field, system.voltages, system.cables(), dt, t, start.y, u
+        )
+
+        def staggered(read: Reader, y: State, hold: Hold) -> State:
+            t, u = read(0.5)
+            return staggered_step(t, y, u, hold)
+
+        return staggered, suits
+
     if isinstance(solver, Exponential):
         t, u = step.time_and_input(start, 0.0)
         exponential_step, suits = prepare_exponential(field, dt, t, start.y, u)

@@ -8,8 +8,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
-from jaxtyping import Array, Bool, Int, PyTree, Real
+from jaxtyping import Array, ArrayLike, Bool, Int, PyTree, Real
 
+from ._cable import Cable
 from ._parameters import Parameter, Parametric
 from ._time_grid import whole_steps_of_period
 from ._tree import as_float_array
@@ -36,6 +37,17 @@ class AbstractSystem(Parametric):
 
         **Returns:** the derivative, with the structure and the shapes of `y`.
         """
+
+    def voltages(self, y: State) -> list[Real[Array, "..."]]:
+        """The variables of the state that belong to `cables()`, in their order.
+
+        But for the cable, the derivative of a voltage depends on no other one.
+        """
+        return []
+
+    def cables(self) -> list[Cable]:
+        """What joins compartments, for [`jaxnet.Staggered`][]."""
+        return []
 
 
 class RefractorySteps(eqx.Module):
@@ -116,6 +128,24 @@ class AbstractHybridSystem(AbstractSystem):
             return None
         steps = jtu.tree_map(lambda p: whole_steps_of_period(p, dt), periods)
         return RefractorySteps(held=steps, blocked=steps)
+
+    def spikes_by_crossing(self) -> PyTree[Bool[ArrayLike, "..."]]:
+        """Which units spike only where their guard has come from below zero.
+
+        Others spike as long as it is positive, so it is for what no reset brings back.
+        """
+        return False
+
+    def is_smooth(self) -> bool:
+        """Whether spikes change nothing in the system itself, so that its flow is all."""
+        return False
+
+    def escaped(self, y: State) -> PyTree[Bool[Array, "..."]] | None:
+        """Which units have left the range in which the system means something.
+
+        `None` where there is no such range.
+        """
+        return None
 
     def hold(
         self, before: State, after: State, refractory: PyTree[Bool[Array, "..."]]

@@ -4,6 +4,14 @@ from ._adapting_neurons import (
     AdaptiveExponentialLIF as AdaptiveExponentialLIF,
     Izhikevich as Izhikevich,
 )
+from ._cells import (
+    AbstractCell as AbstractCell,
+    ball_and_stick as ball_and_stick,
+    Cell as Cell,
+    CellState as CellState,
+    PointCell as PointCell,
+)
+from ._morphology import Branch as Branch, Morphology as Morphology
 from ._network import (
     Network as Network,
     NetworkState as NetworkState,

@@ -4,10 +4,10 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from .._parameters import Parameter, parameter
-from ._neurons import AbstractNeuron, exponential_onset, jump, plus_current
+from ._neurons import AbstractIntegrateAndFire, exponential_onset, jump, plus_current
 
 
-class AbstractAdaptingNeuron(AbstractNeuron):
+class AbstractAdaptingNeuron(AbstractIntegrateAndFire):
     """A neuron whose state is the pair of its voltage v and a slow variable w.
 
     A spike sets v to the reset potential and adds a jump to w.

@@ -7,6 +7,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, PyTree, Real
 
 from .._system import AbstractHybridSystem
@@ -112,6 +113,10 @@ class Network(AbstractHybridSystem):
                     "`SpikeSource`s, which fire when their input says so, and take no "
                     "spikes."
                 )
+            try:
+                self.populations[projection.target].neuron.site(projection.compartment)
+            except ValueError as e:
+                raise ValueError(f"In the projection {name!r}: {e}") from e
             require_one_a_unit(projection.synapse, (self._size(projection.target),))
             expected = self._size(projection.target), self._size(projection.source)
             for part in projection.parts:
@@ -185,11 +190,13 @@ class Network(AbstractHybridSystem):
 
         def of_population(name: str):
             p = self.populations[name]
-            if any(jnp.shape(x) != (p.size,) for x in jax.tree.leaves(y.neurons[name])):
+            shapes = jax.tree.map(jnp.shape, y.neurons[name])
+            example = jax.eval_shape(lambda: p.neuron.resting_state(p.size))
+            expected = jax.tree.map(jnp.shape, example)
+            if shapes != expected:
                 raise ValueError(
                     f"The state of the population {name!r} must have the shape "
-                    f"({p.size},), but it is {jax.tree.map(jnp.shape, y.neurons[name])}. "
-                    "Make it by `network.initial_state`."
+                    f"{expected}, but it is {shapes}. Make it by `network.initial_state`."
                 )
             guard = p.neuron.guard(t, y.neurons[name], inputs.get(name))
             return jnp.broadcast_to(guard, (p.size,))
@@ -206,7 +213,7 @@ class Network(AbstractHybridSystem):
             jump = p.synapse.voltage_jump(received[name])
             if jump is not None:
                 neuron, state = self.populations[p.target].neuron, neurons[p.target]
-                v = neuron.voltage(state) + jump
+                v = neuron.voltage(state).at[neuron.site(p.compartment)].add(jump)
                 neurons[p.target] = neuron.with_voltage(state, v)
         return NetworkState(
             neurons,
@@ -236,6 +243,37 @@ class Network(AbstractHybridSystem):
             [
                 jnp.broadcast_to(0.0 if period is None else period, (self._size(name),))
                 for name, period in zip(self.names, periods, strict=True)
+            ]
+        )
+
+    def spikes_by_crossing(self):
+        return np.concatenate(
+            [
+                np.full(
+                    self._size(name), self.populations[name].neuron.spikes_by_crossing()
+                )
+                for name in self.names
+            ]
+        )
+
+    def voltages(self, y):
+        return [
+            v
+            for name, p in self.populations.items()
+            for v in p.neuron.voltages(y.neurons[name])
+        ]
+
+    def cables(self):
+        return [cable for _, p in self.populations.items() for cable in p.neuron.cables()]
+
+    def escaped(self, y):
+        escaped = [self.populations[n].neuron.escaped(y.neurons[n]) for n in self.names]
+        if all(part is None for part in escaped):
+            return None
+        return jnp.concatenate(
+            [
+                jnp.zeros(self._size(name), bool) if part is None else part
+                for name, part in zip(self.names, escaped, strict=True)
             ]
         )
 
@@ -271,10 +309,12 @@ class Network(AbstractHybridSystem):
         for key, p in self.projections.items():
             if p.target != name:
                 continue
-            v = self.populations[name].neuron.voltage(y.neurons[name])
+            neuron = self.populations[name].neuron
+            site = neuron.site(p.compartment)
+            v = neuron.voltage(y.neurons[name])[site]
             current = p.synapse.current(y.synapses[key], v)
             if current is not None:
-                u = current if u is None else u + current
+                u = neuron.with_current(u, current, site)
         return u
 
     def _received(self, arrivals: tuple[Real[Array, " units"], ...]) -> dict[str, Array]:

@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -49,9 +50,6 @@ class AbstractNeuron(AbstractHybridSystem):
     threshold, and the neuron is not refractory.
     """
 
-    refractory_period: eqx.AbstractVar[Parameter]
-    hold_voltage: eqx.AbstractVar[bool]
-
     @abc.abstractmethod
     def voltage(self, y: State) -> Real[Array, "..."]:
         """The voltage of each neuron, from the state."""
@@ -69,11 +67,41 @@ class AbstractNeuron(AbstractHybridSystem):
         """The derivative of the state, unit by unit."""
 
     def vector_field(self, t, y, u):
-        require_one_a_unit(self, jnp.shape(jtu.tree_leaves(y)[0]))
+        self.check_parameters(jnp.shape(jtu.tree_leaves(y)[0]))
         return self.rates(t, y, u)
 
     def receive(self, t, y, arrivals, u):
         return y
+
+    def state_shape(self, size: int) -> tuple[int, ...]:
+        """The shape of the first variable of the state of so many neurons."""
+        return (size,)
+
+    def check_parameters(self, shape: tuple[int, ...]) -> None:
+        """Raise unless the parameters go with a state of this shape."""
+        require_one_a_unit(self, shape)
+
+    def site(self, compartment: int | None) -> Any:
+        """Where a synapse is, as an index into the voltage."""
+        if compartment is not None:
+            raise ValueError(
+                f"`compartment` is {compartment}, but a `{type(self).__name__}` has none. "
+                "Leave it out; only a `Cell` has compartments."
+            )
+        return ...
+
+    def with_current(
+        self, u: InputValue, current: Real[Array, " units"], site: Any
+    ) -> InputValue:
+        """The input with the current of synapses added to it."""
+        return current if u is None else u + current
+
+
+class AbstractIntegrateAndFire(AbstractNeuron):
+    """A neuron that is reset by a spike, and may be refractory then."""
+
+    refractory_period: eqx.AbstractVar[Parameter]
+    hold_voltage: eqx.AbstractVar[bool]
 
     def refractory_periods(self):
         return self.refractory_period
@@ -85,7 +113,7 @@ class AbstractNeuron(AbstractHybridSystem):
         return self.with_voltage(after, v)
 
 
-class AbstractVoltageNeuron(AbstractNeuron):
+class AbstractVoltageNeuron(AbstractIntegrateAndFire):
     """A neuron whose state is its voltage alone."""
 
     resting_potential: eqx.AbstractVar[Parameter]

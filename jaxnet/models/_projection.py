@@ -9,7 +9,7 @@ from jaxtyping import ArrayLike, Real
 from .._result import is_concrete
 from .._time_grid import concrete_delay
 from ..couplings import AbstractCoupling
-from ._neurons import AbstractNeuron, require_one_a_unit
+from ._neurons import AbstractNeuron
 from ._synapses import AbstractSynapse, VoltageJump
 
 
@@ -28,7 +28,8 @@ class Population(eqx.Module):
 
     **Arguments:**
 
-    - `neuron`: the model, whose parameters are one number or one a neuron.
+    - `neuron`: the model, whose parameters are one number or one a neuron. It may be a
+        [`jaxnet.models.Cell`][] with compartments.
     - `size`: how many there are.
     """
 
@@ -44,7 +45,7 @@ class Population(eqx.Module):
                 f"`size` of `Population` must be positive, but it is {self.size}. Leave "
                 "out a population without neurons."
             )
-        require_one_a_unit(self.neuron, (self.size,))
+        self.neuron.check_parameters(self.neuron.state_shape(self.size))
 
 
 def _distinct_delays(delay) -> tuple[float, ...]:
@@ -68,6 +69,8 @@ class Projection(eqx.Module):
     - `source`, `target`: the names of the populations.
     - `coupling`: who is connected to whom, with which weight; see `jaxnet.couplings`.
     - `synapse`: what a spike does to its target.
+    - `compartment`: where the synapses of a [`jaxnet.models.Cell`][] are, as
+        `Morphology.compartment` tells it; in the first one if nothing is said.
     - `delay`: (ms), one number, or one a synapse in the shape that the coupling documents.
         `jaxnet.Grid(dt).delay_steps(delay)` says what a grid makes of it.
 
@@ -82,6 +85,7 @@ class Projection(eqx.Module):
     parts: tuple[AbstractCoupling, ...]
     synapse: AbstractSynapse
     delays: tuple[float, ...] = eqx.field(static=True)
+    compartment: int | None = eqx.field(static=True)
 
     def __init__(
         self,
@@ -90,6 +94,7 @@ class Projection(eqx.Module):
         coupling: AbstractCoupling,
         synapse: AbstractSynapse | None = None,
         *,
+        compartment: int | None = None,
         delay: Sequence[float] | Real[ArrayLike, "..."] = 0.0,
     ):
         require_kind(
@@ -100,6 +105,7 @@ class Projection(eqx.Module):
         require_kind(
             self.synapse, AbstractSynapse, "synapse", "a model such as `VoltageJump()`"
         )
+        self.compartment = compartment
         self.delays = _distinct_delays(delay)
         is_one = np.ndim(delay) == 0
         self.parts = (

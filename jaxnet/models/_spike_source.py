@@ -1,6 +1,5 @@
 """Units that fire when they are told to."""
 
-import equinox as eqx
 import jax.numpy as jnp
 
 from .._parameters import Parameter, parameter
@@ -32,7 +31,6 @@ class SpikeSource(AbstractNeuron):
     """
 
     refractory_period: Parameter = parameter(0.0, nonnegative=True)
-    hold_voltage: bool = eqx.field(static=True, default=False, init=False)
 
     def voltage(self, y):
         raise ValueError("A `SpikeSource` has no voltage, and cannot be a target.")
@@ -53,6 +51,9 @@ class SpikeSource(AbstractNeuron):
 
     def guard(self, t, y, u):
         return _waiting(y, u) - 0.5
+
+    def refractory_periods(self):
+        return self.refractory_period
 
     def reset(self, t, y, spikes, u):
         return _waiting(y, u) - spikes

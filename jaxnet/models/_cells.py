@@ -1,0 +1,426 @@
+"""Cells whose spikes are made by channels: one compartment, or a tree of them."""
+
+import abc
+from collections.abc import Mapping, Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.tree_util as jtu
+import numpy as np
+from jaxtyping import Array, ArrayLike, Bool, Float, PyTree, Real
+
+from .._cable import Cable
+from .._parameters import Parameter, parameter, ScalarParameter
+from .._rows import add_to_rows, columns, take_rows
+from .._types import InputValue
+from ..mechanisms import AbstractMechanism, HodgkinHuxley, Leak
+from ._morphology import Branch, Morphology
+from ._neurons import AbstractNeuron
+
+
+# From mA/cm2 times um2 to nA, and from uF/cm2 times um2 to nF.
+_NA = 1e-2
+_NF = 1e-5
+
+
+class CellState(eqx.Module):
+    """The state of cells with channels.
+
+    **Attributes:**
+
+    - `v`: the voltage (mV). Of a [`jaxnet.models.Cell`][] the first axis counts the
+        compartments, and the next one, if there is one, the cells.
+    - `gates`: those of each mechanism, under its name.
+    """
+
+    v: Real[Array, "..."]
+    gates: dict[str, PyTree]
+
+
+class AbstractCell(AbstractNeuron):
+    """A neuron that spikes by its channels, and is not reset: its flow is all of it.
+
+    A spike is counted where the voltage crosses the threshold upward.
+    """
+
+    mechanisms: eqx.AbstractVar[dict[str, AbstractMechanism]]
+    capacitance: eqx.AbstractVar[Parameter]
+    initial_potential: eqx.AbstractVar[Parameter]
+
+    @abc.abstractmethod
+    def state_shape(self, size: int | None) -> tuple[int, ...]:
+        """The shape of the voltage of so many cells; `None` is one without an axis."""
+
+    @abc.abstractmethod
+    def membrane_area(self) -> Float[Array, "..."]:
+        """The area of the membrane (um2)."""
+
+    @abc.abstractmethod
+    def rows_of(self, name: str) -> np.ndarray | None:
+        """The compartments that have a mechanism; `None` where all is one."""
+
+    @abc.abstractmethod
+    def current_inside(self, v: Real[Array, "..."], u: InputValue) -> Real[Array, "..."]:
+        """The current (nA) from neighbours and from the input."""
+
+    def state_at(self, v: Real[Array, "..."] | float, size: int | None = None) -> CellState:
+        """The state with all gates in equilibrium at a voltage.
+
+        **Arguments:**
+
+        - `v`: (mV), one number, or one for each entry of the state's voltage.
+        - `size`: the number of cells; without it, a single one.
+        """
+        v = jnp.broadcast_to(jnp.asarray(v, float), self.state_shape(size))
+        gates = {}
+        for name in self.mechanisms:
+            mechanism, rows = self._mechanism(name, v.ndim), self.rows_of(name)
+            gates[name] = mechanism.steady_gates(_at(v, rows))
+        return CellState(v, gates)
+
+    def resting_state(self, size: int | None = None) -> CellState:
+        """The state at the initial potential, which need not be that of rest."""
+        v = columns(self.initial_potential, len(self.state_shape(size)))
+        return self.state_at(v, size)
+
+    def voltage(self, y):
+        return y.v
+
+    def with_voltage(self, y, v):
+        return CellState(v, y.gates)
+
+    def check_parameters(self, shape):
+        _require_shape(self.capacitance, shape, "capacitance", type(self).__name__)
+        for name, mechanism in self.mechanisms.items():
+            rows = self.rows_of(name)
+            here = shape if rows is None else (len(rows), *shape[1:])
+            for path, value in jtu.tree_leaves_with_path(mechanism):
+                _require_shape(value, here, jtu.keystr(path)[1:], f"mechanisms[{name!r}]")
+
+    def rates(self, t, y, u):
+        if not isinstance(y, CellState):
+            raise ValueError(
+                f"the state of a `{type(self).__name__}` is a `CellState`, not "
+                f"{type(y).__name__}; make it by `resting_state` or `state_at`"
+            )
+        v, gates = y.v, {}
+        area = columns(self.membrane_area(), v.ndim)
+        current = self.current_inside(v, u)
+        for name in self.mechanisms:
+            mechanism, rows = self._mechanism(name, v.ndim), self.rows_of(name)
+            here = _at(v, rows)
+            gates[name] = mechanism.gate_rates(here, y.gates[name])
+            outward = _NA * _at(area, rows) * mechanism.current(here, y.gates[name])
+            if rows is None:
+                current = current - outward
+            else:
+                current = add_to_rows(current, rows, -outward)
+        return CellState(current / (_NF * area * columns(self.capacitance, v.ndim)), gates)
+
+    def voltages(self, y):
+        return [y.v]
+
+    def reset(self, t, y, spikes, u):
+        return y
+
+    def spikes_by_crossing(self):
+        return True
+
+    def is_smooth(self):
+        return True
+
+    def _mechanism(self, name: str, ndim: int) -> AbstractMechanism:
+        """A mechanism whose parameters broadcast against voltages."""
+        return jax.tree.map(lambda x: columns(x, ndim), self.mechanisms[name])
+
+
+def _at(x: Array, rows: np.ndarray | None) -> Array:
+    return x if rows is None or x.ndim == 0 else take_rows(x, rows)
+
+
+def _is_beyond(v: Real[Array, "..."], largest: Float[Array, ""]) -> Bool[Array, "..."]:
+    return ~(jnp.abs(v) <= largest)
+
+
+def _require_mechanisms(mechanisms: Mapping[str, AbstractMechanism]) -> None:
+    if not mechanisms:
+        raise ValueError(
+            "`mechanisms` is empty: a membrane needs at least a leak, "
+            "`{'leak': jaxnet.mechanisms.Leak()}`."
+        )
+    for name, mechanism in mechanisms.items():
+        if not isinstance(mechanism, AbstractMechanism):
+            raise ValueError(
+                f"`mechanisms[{name!r}]` must be one of `jaxnet.mechanisms`, such as "
+                f"`Leak()`, but it is {mechanism!r}. Write a mechanism of your own as a "
+                "subclass of `jaxnet.mechanisms.AbstractMechanism`."
+            )
+
+
+def _require_shape(value: Array, shape: tuple[int, ...], name: str, owner: str) -> None:
+    """Raise unless a parameter is one number, or one for each leading index."""
+    given = jnp.shape(value)
+    padded = (*given, *(1,) * (len(shape) - len(given)))
+    if given and (
+        len(padded) > len(shape)
+        or any(a not in (1, b) for a, b in zip(padded, shape, strict=True))
+    ):
+        raise ValueError(
+            f"`{name}` of `{owner}` must be one number, or have the shape {shape[:1]} or "
+            f"{shape}, but its shape is {given}."
+        )
+
+
+class PointCell(AbstractCell):
+    r"""Cells of one compartment: $C \dot v = - \sum i(v, \ldots) + u$.
+
+    The state is a [`jaxnet.models.CellState`][], made by `resting_state` or `state_at`.
+    The input `u` is a current (nA) into each cell; `None` is no current. With an area of
+    1e5 um2 one nA is one uA/cm2.
+
+    **Arguments:**
+
+    - `mechanisms`: under each name one of `jaxnet.mechanisms`, whose parameters are one
+        number, or one a cell.
+    - `area`: of the membrane (um2), one number, or one a cell.
+    - `capacitance`: (uF/cm2).
+    - `threshold`: a spike is counted where the voltage crosses it upward (mV).
+    - `initial_potential`: (mV), for `resting_state`.
+    - `largest_voltage`: a voltage beyond it, of either sign (mV), is said to have diverged:
+        see `RESULTS.diverged`.
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> axon = jn.models.PointCell(
+    ...     {
+    ...         "channels": jn.mechanisms.HodgkinHuxley(),
+    ...         "leak": jn.mechanisms.Leak(0.0003, reversal_potential=-54.3),
+    ...     },
+    ...     area=1e5,
+    ... )
+    >>> method = jn.Grid(0.025, jn.Staggered())
+    >>> run = jn.simulate(axon, axon.resting_state(), t1=20.0, u=10.0, method=method)
+    >>> int(run.spikes.count)
+    2
+    ```
+    """
+
+    mechanisms: dict[str, AbstractMechanism]
+    area: Parameter = parameter(20_000.0, positive=True)
+    capacitance: Parameter = parameter(1.0, positive=True)
+    threshold: Parameter = parameter(10.0)
+    initial_potential: Parameter = parameter(-65.0)
+    largest_voltage: ScalarParameter = parameter(200.0, positive=True)
+
+    def __check_init__(self):
+        _require_mechanisms(self.mechanisms)
+
+    def state_shape(self, size):
+        return () if size is None else (size,)
+
+    def membrane_area(self):
+        return self.area
+
+    def rows_of(self, name):
+        return None
+
+    def current_inside(self, v, u):
+        return jnp.zeros_like(v) if u is None else jnp.broadcast_to(u, v.shape)
+
+    def guard(self, t, y, u):
+        return y.v - self.threshold
+
+    def escaped(self, y):
+        return _is_beyond(y.v, self.largest_voltage)
+
+    def cables(self):
+        return [Cable(_NF * self.area * self.capacitance, jnp.zeros(0), ())]
+
+
+class Cell(AbstractCell):
+    r"""Cells that are trees of compartments, each a cylinder of membrane.
+
+    $$C_k \dot v_k = \sum_j g_{jk} (v_j - v_k) - A_k \sum i(v_k, \ldots) + u_k$$
+
+    The state is a [`jaxnet.models.CellState`][], made by `resting_state` or `state_at`:
+    ``v`` has the shape ``(compartments,)`` or, of many cells, ``(compartments, cells)``.
+    The input `u` is a current (nA): one number, or one a cell, goes into the first
+    compartment, which is the start of the root; an array of the shape of ``v`` goes into
+    each of them, see `inject`. `None` is no current. Spikes are counted, and voltage jumps
+    arrive, in the first compartment too, if nothing else is said.
+
+    Parameters of cells and mechanisms are one number, one a compartment, or in the shape of
+    ``v``; for one a cell it is ``(1, cells)``.
+
+    **Arguments:**
+
+    - `morphology`: a [`jaxnet.models.Morphology`][].
+    - `mechanisms`: under each name one of `jaxnet.mechanisms`, or a pair of it and the
+        branches that have it: a name or a list of names.
+    - `axial_resistivity`: (ohm cm).
+    - `capacitance`: of the membrane (uF/cm2).
+    - `threshold`: a spike is counted where the voltage crosses it upward (mV).
+    - `initial_potential`: (mV), for `resting_state`.
+    - `largest_voltage`: a voltage beyond it, of either sign (mV), is said to have diverged:
+        see `RESULTS.diverged`.
+
+    Source: Hines 1984, doi:10.1016/0020-7101(84)90008-4.
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> cell = jn.models.ball_and_stick()
+    >>> pulse = jn.inputs.Pulse(onset=5.0, duration=40.0, value=0.1)
+    >>> method = jn.Grid(0.025, jn.Staggered())
+    >>> run = jn.simulate(cell, cell.resting_state(), t1=50.0, u=pulse, method=method)
+    >>> run.ys.v.shape, int(run.spikes.count)
+    ((2001, 2), 3)
+    ```
+    """
+
+    morphology: Morphology
+    mechanisms: dict[str, AbstractMechanism]
+    axial_resistivity: Parameter = parameter(positive=True)
+    capacitance: Parameter = parameter(positive=True)
+    threshold: Parameter = parameter()
+    initial_potential: Parameter = parameter()
+    largest_voltage: ScalarParameter = parameter(positive=True)
+    places: tuple[tuple[str, tuple[int, ...]], ...] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        morphology: Morphology,
+        mechanisms: Mapping[
+            str, AbstractMechanism | tuple[AbstractMechanism, str | Sequence[str]]
+        ],
+        *,
+        axial_resistivity: Real[ArrayLike, "..."] = 100.0,
+        capacitance: Real[ArrayLike, "..."] = 1.0,
+        threshold: Real[ArrayLike, "..."] = 10.0,
+        initial_potential: Real[ArrayLike, "..."] = -65.0,
+        largest_voltage: Real[ArrayLike, ""] = 200.0,
+    ):
+        if not isinstance(morphology, Morphology):
+            raise ValueError(
+                "`morphology` must be a `Morphology` of branches, but it is "
+                f"{type(morphology)}."
+            )
+        pairs = {
+            name: placed if isinstance(placed, tuple) else (placed, None)
+            for name, placed in mechanisms.items()
+        }
+        self.morphology = morphology
+        self.mechanisms = {name: mechanism for name, (mechanism, _) in pairs.items()}
+        self.places = tuple(
+            (name, tuple(morphology.region(branches).tolist()))
+            for name, (_, branches) in pairs.items()
+        )
+        self.axial_resistivity = axial_resistivity
+        self.capacitance = capacitance
+        self.threshold = threshold
+        self.initial_potential = initial_potential
+        self.largest_voltage = largest_voltage
+
+    def __check_init__(self):
+        _require_mechanisms(self.mechanisms)
+        self.check_parameters(self.state_shape(None))
+
+    def inject(
+        self, current: Real[ArrayLike, "..."], branch: str, position: float = 0.5
+    ) -> Real[Array, "compartments ..."]:
+        """An input `u` with a current (nA) into one place.
+
+        **Arguments:**
+
+        - `current`: one number, or one a cell.
+        - `branch`: its name.
+        - `position`: from 0, the start of the branch, to 1, its end.
+
+        ```pycon
+        >>> import jaxnet as jn
+        >>> jn.models.ball_and_stick().inject(0.1, "dendrite").tolist()
+        [0.0, 0.1]
+        ```
+        """
+        current = jnp.asarray(current, float)
+        nothing = jnp.zeros((self.morphology.compartments, *current.shape))
+        return nothing.at[self.morphology.compartment(branch, position)].set(current)
+
+    def state_shape(self, size):
+        compartments = self.morphology.compartments
+        return (compartments,) if size is None else (compartments, size)
+
+    def membrane_area(self):
+        return self.morphology.area
+
+    def rows_of(self, name):
+        return np.array(dict(self.places)[name])
+
+    def current_inside(self, v, u):
+        current = self.cables()[0].current(v)
+        if u is None:
+            return current
+        if jnp.ndim(u) == v.ndim:
+            return current + u
+        return current.at[0].add(u)
+
+    def site(self, compartment):
+        return 0 if compartment is None else compartment
+
+    def with_current(self, u, current, site):
+        shape = self.state_shape(current.shape[0])
+        if u is None:
+            u = jnp.zeros(shape)
+        elif jnp.ndim(u) < len(shape):
+            u = jnp.zeros(shape).at[0].add(u)
+        return u.at[site].add(current)
+
+    def guard(self, t, y, u):
+        return y.v[0] - self.threshold
+
+    def escaped(self, y):
+        return jnp.any(_is_beyond(y.v, self.largest_voltage), axis=0)
+
+    def cables(self):
+        area, capacitance = self.morphology.area, self.capacitance
+        ndim = max(area.ndim, capacitance.ndim)
+        return [
+            Cable(
+                _NF * columns(area, ndim) * columns(capacitance, ndim),
+                self.morphology.conductance(self.axial_resistivity),
+                self.morphology.edges,
+                self.morphology.junctions,
+            )
+        ]
+
+
+def ball_and_stick(
+    *, passive_reversal_potential: Real[ArrayLike, ""] = -65.0, segments: int = 1
+) -> Cell:
+    """A soma with the squid's channels, and one passive dendrite.
+
+    The soma is 12.6157 um long and wide, with a membrane of 500 um2; the dendrite is
+    200 um long and 1 um wide, and has 1 mS/cm2. Inside there are 100 ohm cm.
+
+    **Arguments:**
+
+    - `passive_reversal_potential`: of the dendrite (mV).
+    - `segments`: into which the dendrite is cut.
+
+    Source: the ball and stick of NEURON's tutorial.
+
+    ```pycon
+    >>> import jaxnet as jn
+    >>> jn.models.ball_and_stick().morphology.area.round().tolist()
+    [500.0, 628.0]
+    ```
+    """
+    dendrite = Branch(200.0, 1.0, segments=segments, parent="soma")
+    return Cell(
+        Morphology({"soma": Branch(12.6157, 12.6157), "dendrite": dendrite}),
+        {
+            "channels": (HodgkinHuxley(), "soma"),
+            "leak": (Leak(0.0003, -54.3), "soma"),
+            "passive": (Leak(0.001, passive_reversal_potential), "dendrite"),
+        },
+    )
