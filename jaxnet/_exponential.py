@@ -1,10 +1,11 @@
 """The exponential solver of the grid: exact for linear flows."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import equinox as eqx
 import jax
+import jax.extend
 import jax.numpy as jnp
 import jax.tree_util as jtu
 import numpy as np
@@ -70,35 +71,65 @@ def prepare_exponential(
     def flat_field(t, leaves: Leaves, u) -> Leaves:
         return jtu.tree_leaves(field(t, jtu.tree_unflatten(structure, leaves), u))
 
-    dependencies = _Dependencies(flat_field, t, leaves, u)
-    is_local = _is_local(flat_field, t, leaves, u)
-    weights, is_uniform = _weights_of_rates(flat_field, dependencies, dt, t, leaves, u)
+    program = _Program(flat_field, t, leaves, u)
+    dependencies = _Dependencies(program, t, leaves, u)
+    is_local = _is_local(program.rates, t, leaves, u)
+    weights, is_uniform = _weights_of_rates(
+        flat_field, program, dependencies, dt, t, leaves, u
+    )
+    others = dependencies.independent([i for i in range(len(leaves)) if i not in weights])
 
     def step(t, y, u, hold):
         leaves = jtu.tree_leaves(y)
         rates = jtu.tree_leaves(hold(field(t, y, u)))
-        moved = []
-        for i, leaf in enumerate(leaves):
-            if i in weights:
-                change = sum(w * rates[j] for j, w in weights[i].items())
-            else:
-                slope = _derivatives(flat_field, t, leaves, u, i)[i]
-                change = dt * exprel(jnp.minimum(dt * slope, _LARGEST_GROWTH)) * rates[i]
-            moved.append(leaf + change)
+        changes = {
+            i: sum(w * rates[j] for j, w in row.items()) for i, row in weights.items()
+        }
+        for several in others:
+            slopes = program.derivatives(t, leaves, u, several, several)
+            for i, slope in zip(several, slopes, strict=True):
+                growth = jnp.minimum(dt * slope, _LARGEST_GROWTH)
+                changes[i] = dt * exprel(growth) * rates[i]
+        moved = [leaf + changes[i] for i, leaf in enumerate(leaves)]
         return jtu.tree_unflatten(structure, moved)
 
     return step, is_local & is_uniform
 
 
+class _Program:
+    """A flow as a program, which is made once and then looked at and used many times."""
+
+    def __init__(self, field, t, leaves: Leaves, u):
+        self.traced = jax.make_jaxpr(field)(t, leaves, u)
+
+    def rates(self, t, leaves: Leaves, u, of: Sequence[int] | None = None) -> Leaves:
+        """The derivatives of some variables, or of all."""
+        jaxpr = self.traced.jaxpr
+        if of is not None:
+            wanted = [i in of for i in range(len(jaxpr.outvars))]
+            jaxpr, _ = pe.dce_jaxpr(jaxpr, wanted, instantiate=True)
+        closed = self.traced.replace(jaxpr=jaxpr)
+        return jax.extend.core.jaxpr_as_fun(closed)(*jtu.tree_leaves((t, leaves, u)))
+
+    def reads(self, i: int) -> list[bool]:
+        """What the derivative of a variable reads of time, state and input."""
+        jaxpr = self.traced.jaxpr
+        return pe.dce_jaxpr(jaxpr, [i == j for j in range(len(jaxpr.outvars))])[1]
+
+    def derivatives(
+        self, t, leaves: Leaves, u, of: Sequence[int], by: Sequence[int]
+    ) -> Leaves:
+        """How some rates change if some variables move at speed one, unit by unit."""
+        velocity = [jnp.full_like(x, float(i in by)) for i, x in enumerate(leaves)]
+        return jax.jvp(lambda x: self.rates(t, x, u, of), (leaves,), (velocity,))[1]
+
+
 class _Dependencies:
     """Which variables a flow reads for which derivative, read off its program."""
 
-    def __init__(self, field, t, leaves: Leaves, u):
+    def __init__(self, program: _Program, t, leaves: Leaves, u):
         n = len(leaves)
-        program = jax.make_jaxpr(field)(t, leaves, u).jaxpr
-        reads = np.array(
-            [pe.dce_jaxpr(program, [i == j for j in range(n)])[1] for i in range(n)]
-        ).reshape(n, -1)
+        reads = np.array([program.reads(i) for i in range(n)], bool).reshape(n, -1)
         self.on_state: np.ndarray = reads[:, 1 : n + 1]
         for i, j in np.argwhere(self.on_state):
             if leaves[i].shape != leaves[j].shape:
@@ -108,12 +139,25 @@ class _Dependencies:
                     "explicit solver such as `diffrax.Heun()`."
                 )
 
-        def tangent(t, leaves, u, velocity):
-            return jax.jvp(lambda x: field(t, x, u), (leaves,), (velocity,))[1]
+        def tangent(t, leaves, given):
+            u, velocity = given
+            return jax.jvp(lambda x: program.rates(t, x, u), (leaves,), (velocity,))[1]
 
-        program = jax.make_jaxpr(tangent)(t, leaves, u, leaves).jaxpr
-        used = [pe.dce_jaxpr(program, [i == j for j in range(n)])[1] for i in range(n)]
-        self.has_constant_coefficients = [not any(row[:-n]) for row in used]
+        tangents = _Program(tangent, t, leaves, (u, leaves))
+        self.has_constant_coefficients = [not any(tangents.reads(i)[:-n]) for i in range(n)]
+
+    def independent(self, variables: list[int]) -> list[list[int]]:
+        """Some variables, in sets of those that do not read one another."""
+        sets: list[list[int]] = []
+        linked = self.on_state | self.on_state.T
+        for i in variables:
+            free = (s for s in sets if not linked[i, s].any())
+            chosen = next(free, None)
+            if chosen is None:
+                sets.append([i])
+            else:
+                chosen.append(i)
+        return sets
 
     def read_by(self, i: int) -> list[int]:
         """The variables that one depends on, also through others, and itself."""
@@ -140,12 +184,6 @@ def _closure(relation: np.ndarray) -> np.ndarray:
     for k in range(len(relation)):
         closed |= np.outer(closed[:, k], closed[k])
     return closed
-
-
-def _derivatives(field, t, leaves: Leaves, u, j: int) -> Leaves:
-    """The derivatives of all rates with respect to variable j, unit by unit."""
-    velocity = [jnp.full_like(x, float(i == j)) for i, x in enumerate(leaves)]
-    return jax.jvp(lambda x: field(t, x, u), (leaves,), (velocity,))[1]
 
 
 # What a unit is moved by, to see which others feel it.
@@ -182,22 +220,28 @@ def _is_local(field, t, leaves: Leaves, u) -> Bool[Array, ""]:
     return all_true([agree(rate.reshape(*rate.shape[:3], -1)) for rate in rates])
 
 
-def _weights_of_rates(field, dependencies: _Dependencies, dt, t, leaves: Leaves, u):
+def _weights_of_rates(
+    field, program: _Program, dependencies: _Dependencies, dt, t, leaves: Leaves, u
+):
     """dt phi_1(J dt) for the exact variables, entry by entry, and whether that is right.
 
     An entry is one number where all units have the same coefficients, else one a unit.
     """
     scalars = jax.tree.map(lambda x: jnp.zeros((), x.dtype), (leaves, u))
     is_uniform = jnp.asarray(True)
-    at_leaves, at_u = scalars if _takes_scalars(field, t, *scalars) else (leaves, u)
+    takes_scalars = _takes_scalars(field, t, *scalars)
+    of_one = _Program(field, t, *scalars) if takes_scalars else program
+    at_leaves, at_u = scalars if takes_scalars else (leaves, u)
     weights: dict[int, dict[int, Array]] = {i: {} for i in dependencies.exact()}
     for group in dependencies.groups():
-        columns = [_derivatives(field, t, at_leaves, at_u, j) for j in group]
-        for j, column in zip(group, columns, strict=True):
+        columns = [of_one.derivatives(t, at_leaves, at_u, group, [j]) for j in group]
+        if takes_scalars:
             # A flow that looks at the number of its units is another one for one of them.
-            whole = _derivatives(field, t, leaves, u, j)
-            is_uniform &= all_true([jnp.all(whole[i] == column[i]) for i in group])
-        jacobian = jnp.stack([jnp.stack([c[i] for i in group], -1) for c in columns], -1)
+            for j, column in zip(group, columns, strict=True):
+                whole = program.derivatives(t, leaves, u, group, [j])
+                pairs = zip(whole, column, strict=True)
+                is_uniform &= all_true([jnp.all(a == b) for a, b in pairs])
+        jacobian = jnp.stack([jnp.stack(column, -1) for column in columns], -1)
         integral = integral_of_exponential(jacobian, dt)
         for a, i in enumerate(group):
             for b, j in enumerate(group):

@@ -45,7 +45,7 @@ class Carry(eqx.Module):
 class _Spiking(eqx.Module):
     """What is remembered of the spikes so far.
 
-    `queue` has a row for each of the steps that the longest delay reaches back; `last` is
+    `queue` has a row for this step and each that the longest delay reaches back; `last` is
     the step of the last spike of each unit; `above`, whether its guard was positive. All
     have the structure of the guard.
     """
@@ -183,11 +183,12 @@ class Step(eqx.Module):
     def _silence(self, system: AbstractHybridSystem, carry: Carry) -> _Spiking:
         guard = self.guard_shape(carry)
         longest = max(jtu.tree_leaves(self._delay_steps(system)), default=0)
+        rows = longest + 1 if longest else 0
         has_clock = system.refractory_steps(self.grid.dt) is not None
         never = lambda g: jnp.full(g.shape, -FOREVER - 1, jnp.int32)
         none = jnp.asarray(-1, jnp.int32)
         return _Spiking(
-            queue=jtu.tree_map(lambda g: jnp.zeros((longest, *g.shape)), guard),
+            queue=jtu.tree_map(lambda g: jnp.zeros((rows, *g.shape)), guard),
             last=jtu.tree_map(never, guard) if has_clock else None,
             above=self._above_at_start(system, carry),
             record=self.record.init(number_of_units(guard)),
@@ -293,19 +294,18 @@ class Step(eqx.Module):
     def _through_queue(self, system: AbstractHybridSystem, queue, step, spikes):
         """Put the spikes of this step into the queue, and take out what arrives."""
         delays = self._delay_steps(system)
-        longest = max(jtu.tree_leaves(delays), default=0)
+        rows = 1 + max(jtu.tree_leaves(delays), default=0)
+        if rows > 1:
+            # Written before it is read: else XLA would copy the queue in each step.
+            queue = jtu.tree_map(lambda q, s: q.at[step % rows].set(s), queue, spikes)
 
         def after(delay: int):
             if delay == 0:
                 return spikes
-            row = (step - delay) % longest
+            row = (step - delay) % rows
             return jtu.tree_map(lambda q: q.at[row].get(mode="promise_in_bounds"), queue)
 
-        arrivals = jtu.tree_map(after, delays)
-        if longest:
-            # The row that was written `longest` steps ago has just been read.
-            queue = jtu.tree_map(lambda q, s: q.at[step % longest].set(s), queue, spikes)
-        return queue, arrivals
+        return queue, jtu.tree_map(after, delays)
 
 
 def number_of_units(guard: PyTree) -> int:
