@@ -293,7 +293,7 @@ def animate(films: dict[str, Film], frames: int) -> FuncAnimation:
 
 
 def main(*, quick: bool, seed: int) -> Report:
-    seeds, ms, frames = (3, 400.0, 25) if quick else (8, 800.0, 40)
+    seeds, ms, frames = (3, 400.0, 8) if quick else (8, 800.0, 40)
     key, film_key = jax.random.split(jax.random.key(seed))
     runs = measure_all(jax.random.split(key, (len(PERIODS), seeds)), ms)
     films = {name: film(rp, film_key) for name, rp in PHASES.items()}

@@ -140,7 +140,7 @@ def _eliminate(
         totals.append(at_joint[1] / total)
         if joint is this.links:
             conductances.append(share[:, 0] * ways[:, 1])
-    x = _eliminate(later, *left, jnp.concatenate(conductances))
+    x = _eliminate(later, left[0], left[1], jnp.concatenate(conductances))
     solved = [
         alone + (share * take_rows(x, joint.neighbours)).sum(axis=1)
         for joint, share, alone in zip(joints, shares, totals, strict=True)

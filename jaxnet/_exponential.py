@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 
 import equinox as eqx
 import jax
-import jax.extend
 import jax.numpy as jnp
 import jax.tree_util as jtu
 import numpy as np
+from jax.extend.core import ClosedJaxpr, jaxpr_as_fun, Var
 from jax.interpreters import partial_eval as pe
 from jaxtyping import Array, Bool, Real
 
@@ -73,7 +73,7 @@ def prepare_exponential(
 
     program = _Program(flat_field, t, leaves, u)
     dependencies = _Dependencies(program, t, leaves, u)
-    is_local = _is_local(program.rates, t, leaves, u)
+    is_local = program.is_elementwise() or _is_local(program.rates, t, leaves, u)
     weights, is_uniform = _weights_of_rates(
         flat_field, program, dependencies, dt, t, leaves, u
     )
@@ -93,14 +93,17 @@ def prepare_exponential(
         moved = [leaf + changes[i] for i, leaf in enumerate(leaves)]
         return jtu.tree_unflatten(structure, moved)
 
-    return step, is_local & is_uniform
+    return step, jnp.asarray(is_local) & is_uniform
 
 
 class _Program:
     """A flow as a program, which is made once and then looked at and used many times."""
 
     def __init__(self, field, t, leaves: Leaves, u):
-        self.traced = jax.make_jaxpr(field)(t, leaves, u)
+        traced = jax.make_jaxpr(field)(t, leaves, u)
+        all_rates = [True] * len(traced.jaxpr.outvars)
+        jaxpr, _ = pe.dce_jaxpr(traced.jaxpr, all_rates, instantiate=True)
+        self.traced = traced.replace(jaxpr=jaxpr)
 
     def rates(self, t, leaves: Leaves, u, of: Sequence[int] | None = None) -> Leaves:
         """The derivatives of some variables, or of all."""
@@ -109,12 +112,20 @@ class _Program:
             wanted = [i in of for i in range(len(jaxpr.outvars))]
             jaxpr, _ = pe.dce_jaxpr(jaxpr, wanted, instantiate=True)
         closed = self.traced.replace(jaxpr=jaxpr)
-        return jax.extend.core.jaxpr_as_fun(closed)(*jtu.tree_leaves((t, leaves, u)))
+        rates = jaxpr_as_fun(closed)(*jtu.tree_leaves((t, leaves, u)))
+        return [jnp.asarray(rate) for rate in rates]
 
     def reads(self, i: int) -> list[bool]:
         """What the derivative of a variable reads of time, state and input."""
         jaxpr = self.traced.jaxpr
         return pe.dce_jaxpr(jaxpr, [i == j for j in range(len(jaxpr.outvars))])[1]
+
+    def is_elementwise(self) -> bool:
+        """Whether it is plain that no unit reads the variables of another one."""
+        jaxpr = self.traced.jaxpr
+        # Time comes first, and the input last.
+        of_units = jaxpr.invars[1 : 1 + len(jaxpr.outvars)]
+        return _is_elementwise(jaxpr, set(of_units))
 
     def derivatives(
         self, t, leaves: Leaves, u, of: Sequence[int], by: Sequence[int]
@@ -124,13 +135,41 @@ class _Program:
         return jax.jvp(lambda x: self.rates(t, x, u, of), (leaves,), (velocity,))[1]
 
 
+# What these make of an entry of an array depends on this entry alone.
+_NAMES = """
+abs add and ceil clamp convert_element_type copy cos cosh div eq erf exp exp2 expm1 floor
+ge gt integer_pow is_finite le log log1p logistic lt max min mul ne neg not or pow rem
+round select_n sign sin sinh sqrt square stop_gradient sub tan tanh
+"""
+_ELEMENTWISE = frozenset(_NAMES.split())
+
+
+def _is_elementwise(jaxpr, of_units: set) -> bool:
+    """Whether all that a program makes of some variables, it makes entry by entry."""
+    of_units = set(of_units)
+    for equation in jaxpr.eqns:
+        tainted = [x for x in equation.invars if isinstance(x, Var) and x in of_units]
+        if not tainted:
+            continue
+        inner = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
+        if isinstance(inner, ClosedJaxpr):
+            pairs = zip(inner.jaxpr.invars, equation.invars, strict=True)
+            passed = {inside for inside, x in pairs if isinstance(x, Var) and x in of_units}
+            if not _is_elementwise(inner.jaxpr, passed):
+                return False
+        elif equation.primitive.name not in _ELEMENTWISE:
+            return False
+        of_units.update(equation.outvars)
+    return True
+
+
 class _Dependencies:
     """Which variables a flow reads for which derivative, read off its program."""
 
     def __init__(self, program: _Program, t, leaves: Leaves, u):
         n = len(leaves)
-        reads = np.array([program.reads(i) for i in range(n)], bool).reshape(n, -1)
-        self.on_state: np.ndarray = reads[:, 1 : n + 1]
+        reads = [program.reads(i)[1 : n + 1] for i in range(n)]
+        self.on_state = np.array(reads, bool).reshape(n, n)
         for i, j in np.argwhere(self.on_state):
             if leaves[i].shape != leaves[j].shape:
                 raise ValueError(

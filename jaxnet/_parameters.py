@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, PyTree
 
 from ._result import is_concrete
-from ._tree import all_true, as_float_array, check_no_nan, is_numeric
+from ._tree import all_true, as_float_array, check_no_nan, is_numeric, numerics_for
 
 
 if TYPE_CHECKING:
@@ -108,13 +108,15 @@ def check_ranges(tree: PyTree) -> Bool[Array, ""]:
     for name, domain, value in bounded_fields(tree):
         for leaf in filter(is_numeric, jtu.tree_leaves(value)):
             # NaN is another fault, with a message of its own.
-            good = _IN_DOMAIN[domain](leaf) | jnp.isnan(leaf)
+            xp = numerics_for(leaf)
+            leaf = xp.asarray(leaf)
+            good = _IN_DOMAIN[domain](leaf) | xp.isnan(leaf)
             if is_concrete(good) and not good.all():
                 raise ValueError(
                     f"`{name}` of `{type(tree).__name__}` must be {domain}, but it is "
                     f"{np.asarray(leaf)}. Pass a {domain} value."
                 )
-            conditions.append(jnp.all(good))
+            conditions.append(xp.all(good))
     return all_true(conditions)
 
 

@@ -244,8 +244,11 @@ class Step(eqx.Module):
         escaped = _in_a_row(system.escaped(y))
         is_first = (escape.step < 0) & jnp.any(escaped)
         return Escape(
-            jnp.where(is_first, step, escape.step),
-            jnp.where(is_first, jnp.argmax(escaped).astype(jnp.int32), escape.unit),
+            *jax.lax.cond(
+                is_first,
+                lambda: (step, jnp.argmax(escaped).astype(jnp.int32)),
+                lambda: (escape.step, escape.unit),
+            )
         )
 
     def _blocked(

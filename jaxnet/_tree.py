@@ -1,5 +1,8 @@
 """The leaves of a tree: made arrays once, and looked at once."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -14,6 +17,11 @@ from ._types import RealScalarLike
 def float_dtype() -> np.dtype:
     """The default float dtype of JAX; `jnp.dtype(float)` is always float64."""
     return np.dtype(jnp.result_type(float))
+
+
+def numerics_for(*values) -> Any:
+    """NumPy for what can be looked at now, since JAX compiles each operation; else JAX."""
+    return np if all(map(is_concrete, values)) else jnp
 
 
 def is_numeric(x) -> bool:
@@ -63,9 +71,16 @@ def as_arrays(tree: PyTree) -> PyTree:
     return jtu.tree_map(convert, tree)
 
 
-def all_true(conditions: list[Bool[Array, ""]]) -> Bool[Array, ""]:
+def all_true(conditions: Sequence[Bool[Array, ""] | np.bool_]) -> Bool[Array, ""]:
     """Whether all conditions hold, of which there may be none."""
-    return jnp.all(jnp.stack([jnp.asarray(True), *conditions]))
+    known = [bool(x) for x in conditions if is_concrete(x)]
+    traced = [x for x in conditions if not is_concrete(x)]
+    # Without JAX where it can be: each small operation of its own is compiled.
+    return (
+        jnp.all(jnp.stack([jnp.asarray(all(known)), *traced]))
+        if traced
+        else (jnp.asarray(all(known)))
+    )
 
 
 def check_no_nan(tree: PyTree, name: str, *, finite: bool = False) -> Bool[Array, ""]:
@@ -78,16 +93,17 @@ def check_no_nan(tree: PyTree, name: str, *, finite: bool = False) -> Bool[Array
     for path, leaf in jtu.tree_leaves_with_path(tree):
         if not is_inexact(leaf):
             continue
-        good = jnp.isfinite(leaf) if finite else ~jnp.isnan(leaf)
+        xp = numerics_for(leaf)
+        good = xp.isfinite(leaf) if finite else ~xp.isnan(leaf)
         if is_concrete(good) and not good.all():
             fault = "NaN or infinite" if finite else "NaN"
-            at = [list(map(int, index)) for index in np.argwhere(~np.asarray(good))]
+            at = [list(map(int, index)) for index in np.argwhere(~good)]
             where = f" at index {at[0]}" if jnp.ndim(leaf) else ""
             raise ValueError(
                 f"`{name}{jtu.keystr(path)}` is {fault}{where}. Look at what made it; "
                 "`jax.config.update('jax_debug_nans', True)` finds the first NaN."
             )
-        conditions.append(jnp.all(good))
+        conditions.append(xp.all(good))
     return all_true(conditions)
 
 

@@ -1,8 +1,17 @@
 """Fixtures that several test files share."""
 
+import gc
+
 import jax
 import jaxtyping
 import pytest
+
+
+def pytest_collection_finish():
+    """Modules and tests stay to the end, and tracing makes many objects but few circles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 @pytest.fixture

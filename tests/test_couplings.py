@@ -125,7 +125,8 @@ def by_matrix(weights, x, table):
 def test_derivatives_are_those_of_the_matrix(derivative, argument):
     table = sparse()
     found, expected = (
-        derivative(f, argument)(table.weights, SPIKES, table) for f in (weighted, by_matrix)
+        eqx.filter_jit(derivative(f, argument))(table.weights, SPIKES, table)
+        for f in (weighted, by_matrix)
     )
     assert np.allclose(found, expected, rtol=0, atol=1e-12)
     assert np.any(np.asarray(expected) != 0)
@@ -133,7 +134,7 @@ def test_derivatives_are_those_of_the_matrix(derivative, argument):
 
 def test_derivatives_agree_with_finite_differences():
     table = sparse()
-    f = lambda w, x: weighted(jnp.asarray(w), jnp.asarray(x), table)
+    f = jax.jit(lambda w, x: weighted(jnp.asarray(w), jnp.asarray(x), table))
     jax.test_util.check_grads(f, (table.weights, SPIKES + 0.5), order=2, rtol=1e-6)
 
 
@@ -153,8 +154,9 @@ def test_one_weight_for_all_has_the_derivative_of_the_sum():
         return jnp.sum(table.mv(SPIKES))
 
     for derivative in (jax.grad, jax.jacfwd):
-        expected = derivative(total)(0.3)
-        assert derivative(through_the_table)(0.3) == pytest.approx(float(expected))
+        expected = jax.jit(derivative(total))(0.3)
+        found = jax.jit(derivative(through_the_table))(0.3)
+        assert found == pytest.approx(float(expected))
 
 
 # Batches.
@@ -224,8 +226,10 @@ def test_batches_of_batches_and_shared_tables():
 def test_a_batch_of_gradients():
     table = sparse()
     x = jax.random.bernoulli(KEY_X, 0.5, (3, SOURCES)).astype(float)
-    gradient = jax.vmap(jax.grad(weighted), (None, 0, None))(table.weights, x, table)
-    alone = jnp.stack([jax.grad(by_matrix)(table.weights, row, table) for row in x])
+    batch = eqx.filter_jit(jax.vmap(jax.grad(weighted), (None, 0, None)))
+    one = eqx.filter_jit(jax.grad(by_matrix))
+    gradient = batch(table.weights, x, table)
+    alone = jnp.stack([one(table.weights, row, table) for row in x])
     assert np.allclose(gradient, alone, rtol=0, atol=1e-12)
 
 
@@ -333,8 +337,8 @@ def test_second_derivatives_through_a_scan_are_those_of_the_matrix(outer, inner)
         step = lambda x, _: (product(x) ** 2, None)
         return jnp.sum(jax.lax.scan(step, start, length=2)[0])
 
-    found = outer(inner(lambda s: end(s, table.mv)))(0.0)
-    expected = outer(inner(lambda s: end(s, lambda x: matrix @ x)))(0.0)
+    found = jax.jit(outer(inner(lambda s: end(s, table.mv))))(0.0)
+    expected = jax.jit(outer(inner(lambda s: end(s, lambda x: matrix @ x))))(0.0)
     assert found == pytest.approx(float(expected), rel=1e-12)
 
 
@@ -343,8 +347,9 @@ def test_a_batch_of_hessian_vector_products():
     loss = lambda w: weighted(w, SPIKES, table)
     product = lambda v: jax.jvp(jax.grad(loss), (table.weights,), (v,))[1]
     directions = jnp.eye(table.weights.size)[:3]
-    hessian = jax.hessian(lambda w: by_matrix(w, SPIKES, table))(table.weights)
-    assert np.allclose(jax.vmap(product)(directions), hessian[:3], rtol=0, atol=1e-12)
+    hessian = jax.jit(jax.hessian(lambda w: by_matrix(w, SPIKES, table)))(table.weights)
+    found = jax.jit(jax.vmap(product))(directions)
+    assert np.allclose(found, hessian[:3], rtol=0, atol=1e-12)
 
 
 def test_a_traced_target_that_is_none_gives_nan_in_its_lane_alone():

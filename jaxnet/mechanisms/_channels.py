@@ -133,7 +133,7 @@ class TraubMiles(AbstractSodiumPotassium):
     >>> import jaxnet as jn
     >>> gates = jn.mechanisms.TraubMiles().steady_gates(-65.0)
     >>> [round(float(x), 4) for x in (gates.m, gates.h, gates.n)]
-    [0.0132, 0.9959, 0.0349]
+    [0.0097, 0.9976, 0.0271]
     ```
     """
 

@@ -5,12 +5,11 @@ from ._adapting_neurons import (
     Izhikevich as Izhikevich,
 )
 from ._cells import (
-    AbstractCell as AbstractCell,
     ball_and_stick as ball_and_stick,
     Cell as Cell,
-    CellState as CellState,
     PointCell as PointCell,
 )
+from ._membrane import AbstractCell as AbstractCell, CellState as CellState
 from ._morphology import Branch as Branch, Morphology as Morphology
 from ._network import (
     Network as Network,

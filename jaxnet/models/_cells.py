@@ -1,175 +1,18 @@
 """Cells whose spikes are made by channels: one compartment, or a tree of them."""
 
-import abc
 from collections.abc import Mapping, Sequence
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
-import jax.tree_util as jtu
 import numpy as np
-from jaxtyping import Array, ArrayLike, Bool, Float, PyTree, Real
+from jaxtyping import Array, ArrayLike, Real
 
 from .._cable import Cable
 from .._parameters import Parameter, parameter, ScalarParameter
-from .._rows import add_to_rows, columns, take_rows
-from .._types import InputValue
+from .._rows import columns
 from ..mechanisms import AbstractMechanism, HodgkinHuxley, Leak
+from ._membrane import AbstractCell, is_beyond, NANOFARAD, require_mechanisms
 from ._morphology import Branch, Morphology
-from ._neurons import AbstractNeuron
-
-
-# From mA/cm2 times um2 to nA, and from uF/cm2 times um2 to nF.
-_NA = 1e-2
-_NF = 1e-5
-
-
-class CellState(eqx.Module):
-    """The state of cells with channels.
-
-    **Attributes:**
-
-    - `v`: the voltage (mV). Of a [`jaxnet.models.Cell`][] the first axis counts the
-        compartments, and the next one, if there is one, the cells.
-    - `gates`: those of each mechanism, under its name.
-    """
-
-    v: Real[Array, "..."]
-    gates: dict[str, PyTree]
-
-
-class AbstractCell(AbstractNeuron):
-    """A neuron that spikes by its channels, and is not reset: its flow is all of it.
-
-    A spike is counted where the voltage crosses the threshold upward.
-    """
-
-    mechanisms: eqx.AbstractVar[dict[str, AbstractMechanism]]
-    capacitance: eqx.AbstractVar[Parameter]
-    initial_potential: eqx.AbstractVar[Parameter]
-
-    @abc.abstractmethod
-    def state_shape(self, size: int | None) -> tuple[int, ...]:
-        """The shape of the voltage of so many cells; `None` is one without an axis."""
-
-    @abc.abstractmethod
-    def membrane_area(self) -> Float[Array, "..."]:
-        """The area of the membrane (um2)."""
-
-    @abc.abstractmethod
-    def rows_of(self, name: str) -> np.ndarray | None:
-        """The compartments that have a mechanism; `None` where all is one."""
-
-    @abc.abstractmethod
-    def current_inside(self, v: Real[Array, "..."], u: InputValue) -> Real[Array, "..."]:
-        """The current (nA) from neighbours and from the input."""
-
-    def state_at(self, v: Real[Array, "..."] | float, size: int | None = None) -> CellState:
-        """The state with all gates in equilibrium at a voltage.
-
-        **Arguments:**
-
-        - `v`: (mV), one number, or one for each entry of the state's voltage.
-        - `size`: the number of cells; without it, a single one.
-        """
-        v = jnp.broadcast_to(jnp.asarray(v, float), self.state_shape(size))
-        gates = {}
-        for name in self.mechanisms:
-            mechanism, rows = self._mechanism(name, v.ndim), self.rows_of(name)
-            gates[name] = mechanism.steady_gates(_at(v, rows))
-        return CellState(v, gates)
-
-    def resting_state(self, size: int | None = None) -> CellState:
-        """The state at the initial potential, which need not be that of rest."""
-        v = columns(self.initial_potential, len(self.state_shape(size)))
-        return self.state_at(v, size)
-
-    def voltage(self, y):
-        return y.v
-
-    def with_voltage(self, y, v):
-        return CellState(v, y.gates)
-
-    def check_parameters(self, shape):
-        _require_shape(self.capacitance, shape, "capacitance", type(self).__name__)
-        for name, mechanism in self.mechanisms.items():
-            rows = self.rows_of(name)
-            here = shape if rows is None else (len(rows), *shape[1:])
-            for path, value in jtu.tree_leaves_with_path(mechanism):
-                _require_shape(value, here, jtu.keystr(path)[1:], f"mechanisms[{name!r}]")
-
-    def rates(self, t, y, u):
-        if not isinstance(y, CellState):
-            raise ValueError(
-                f"the state of a `{type(self).__name__}` is a `CellState`, not "
-                f"{type(y).__name__}; make it by `resting_state` or `state_at`"
-            )
-        v, gates = y.v, {}
-        area = columns(self.membrane_area(), v.ndim)
-        current = self.current_inside(v, u)
-        for name in self.mechanisms:
-            mechanism, rows = self._mechanism(name, v.ndim), self.rows_of(name)
-            here = _at(v, rows)
-            gates[name] = mechanism.gate_rates(here, y.gates[name])
-            outward = _NA * _at(area, rows) * mechanism.current(here, y.gates[name])
-            if rows is None:
-                current = current - outward
-            else:
-                current = add_to_rows(current, rows, -outward)
-        return CellState(current / (_NF * area * columns(self.capacitance, v.ndim)), gates)
-
-    def voltages(self, y):
-        return [y.v]
-
-    def reset(self, t, y, spikes, u):
-        return y
-
-    def spikes_by_crossing(self):
-        return True
-
-    def is_smooth(self):
-        return True
-
-    def _mechanism(self, name: str, ndim: int) -> AbstractMechanism:
-        """A mechanism whose parameters broadcast against voltages."""
-        return jax.tree.map(lambda x: columns(x, ndim), self.mechanisms[name])
-
-
-def _at(x: Array, rows: np.ndarray | None) -> Array:
-    return x if rows is None or x.ndim == 0 else take_rows(x, rows)
-
-
-def _is_beyond(v: Real[Array, "..."], largest: Float[Array, ""]) -> Bool[Array, "..."]:
-    return ~(jnp.abs(v) <= largest)
-
-
-def _require_mechanisms(mechanisms: Mapping[str, AbstractMechanism]) -> None:
-    if not mechanisms:
-        raise ValueError(
-            "`mechanisms` is empty: a membrane needs at least a leak, "
-            "`{'leak': jaxnet.mechanisms.Leak()}`."
-        )
-    for name, mechanism in mechanisms.items():
-        if not isinstance(mechanism, AbstractMechanism):
-            raise ValueError(
-                f"`mechanisms[{name!r}]` must be one of `jaxnet.mechanisms`, such as "
-                f"`Leak()`, but it is {mechanism!r}. Write a mechanism of your own as a "
-                "subclass of `jaxnet.mechanisms.AbstractMechanism`."
-            )
-
-
-def _require_shape(value: Array, shape: tuple[int, ...], name: str, owner: str) -> None:
-    """Raise unless a parameter is one number, or one for each leading index."""
-    given = jnp.shape(value)
-    padded = (*given, *(1,) * (len(shape) - len(given)))
-    if given and (
-        len(padded) > len(shape)
-        or any(a not in (1, b) for a, b in zip(padded, shape, strict=True))
-    ):
-        raise ValueError(
-            f"`{name}` of `{owner}` must be one number, or have the shape {shape[:1]} or "
-            f"{shape}, but its shape is {given}."
-        )
 
 
 class PointCell(AbstractCell):
@@ -214,7 +57,7 @@ class PointCell(AbstractCell):
     largest_voltage: ScalarParameter = parameter(200.0, positive=True)
 
     def __check_init__(self):
-        _require_mechanisms(self.mechanisms)
+        require_mechanisms(self.mechanisms)
 
     def state_shape(self, size):
         return () if size is None else (size,)
@@ -232,10 +75,10 @@ class PointCell(AbstractCell):
         return y.v - self.threshold
 
     def escaped(self, y):
-        return _is_beyond(y.v, self.largest_voltage)
+        return is_beyond(y.v, self.largest_voltage)
 
     def cables(self):
-        return [Cable(_NF * self.area * self.capacitance, jnp.zeros(0), ())]
+        return [Cable(NANOFARAD * self.area * self.capacitance, jnp.zeros(0), ())]
 
 
 class Cell(AbstractCell):
@@ -274,18 +117,18 @@ class Cell(AbstractCell):
     >>> method = jn.Grid(0.025, jn.Staggered())
     >>> run = jn.simulate(cell, cell.resting_state(), t1=50.0, u=pulse, method=method)
     >>> run.ys.v.shape, int(run.spikes.count)
-    ((2001, 2), 3)
+    ((2001, 2), 1)
     ```
     """
 
     morphology: Morphology
     mechanisms: dict[str, AbstractMechanism]
+    places: tuple[tuple[str, tuple[int, ...]], ...] = eqx.field(static=True)
     axial_resistivity: Parameter = parameter(positive=True)
     capacitance: Parameter = parameter(positive=True)
     threshold: Parameter = parameter()
     initial_potential: Parameter = parameter()
     largest_voltage: ScalarParameter = parameter(positive=True)
-    places: tuple[tuple[str, tuple[int, ...]], ...] = eqx.field(static=True)
 
     def __init__(
         self,
@@ -322,7 +165,7 @@ class Cell(AbstractCell):
         self.largest_voltage = largest_voltage
 
     def __check_init__(self):
-        _require_mechanisms(self.mechanisms)
+        require_mechanisms(self.mechanisms)
         self.check_parameters(self.state_shape(None))
 
     def inject(
@@ -379,14 +222,14 @@ class Cell(AbstractCell):
         return y.v[0] - self.threshold
 
     def escaped(self, y):
-        return jnp.any(_is_beyond(y.v, self.largest_voltage), axis=0)
+        return jnp.any(is_beyond(y.v, self.largest_voltage), axis=0)
 
     def cables(self):
         area, capacitance = self.morphology.area, self.capacitance
         ndim = max(area.ndim, capacitance.ndim)
         return [
             Cable(
-                _NF * columns(area, ndim) * columns(capacitance, ndim),
+                NANOFARAD * columns(area, ndim) * columns(capacitance, ndim),
                 self.morphology.conductance(self.axial_resistivity),
                 self.morphology.edges,
                 self.morphology.junctions,

@@ -1,7 +1,7 @@
 """The shape of a cell: a tree of branches, cut into cylinders."""
 
 import collections
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int
 from .._elimination import Edges
 from .._parameters import Parameter, parameter, Parametric
 from .._rows import columns
+from .._tree import numerics_for
 
 
 # From ohm cm / um to Mohm.
@@ -102,13 +103,13 @@ class Morphology(Parametric):
     ```
     """
 
-    length: Float[Array, "compartments ..."] = parameter(positive=True)
-    diameter: Float[Array, "compartments ..."] = parameter(positive=True)
     points: Float[Array, "compartments 2 3"]
     edges: Edges = eqx.field(static=True)
     through: Halves = eqx.field(static=True)
     junctions: int = eqx.field(static=True)
     branches: tuple[_Span, ...] = eqx.field(static=True)
+    length: Float[Array, "compartments ..."] = parameter(positive=True)
+    diameter: Float[Array, "compartments ..."] = parameter(positive=True)
 
     def __init__(self, branches: Mapping[str, Branch]):
         _check_branches(branches)
@@ -116,12 +117,8 @@ class Morphology(Parametric):
         pieces = [branches[name] for name in names]
         ends = np.cumsum([0, *(branch.segments for branch in pieces)]).tolist()
         self.branches = tuple(zip(names, ends[:-1], ends[1:], strict=True))
-        self.length = jnp.concatenate(
-            [jnp.full(b.segments, 1.0) * (b.length / b.segments) for b in pieces]
-        )
-        self.diameter = jnp.concatenate(
-            [jnp.broadcast_to(b.diameter, (b.segments,)) for b in pieces]
-        )
+        self.length = _one_a_segment([b.length / b.segments for b in pieces], pieces)
+        self.diameter = _one_a_segment([b.diameter for b in pieces], pieces)
         self.points = _in_space(branches, self.branches)
         joints, self.junctions = _joints(branches, self.branches)
         self.edges = tuple(nodes for nodes, _ in joints)
@@ -174,13 +171,16 @@ class Morphology(Parametric):
                 return min(start + int(position * (stop - start)), stop - 1)
         raise ValueError(f"`branch` must be one of {self._names()}, not {branch!r}.")
 
-    def region(self, names: str | Iterable[str]) -> Int[np.ndarray, " chosen"]:
+    def region(self, names: str | Iterable[str] | None) -> Int[np.ndarray, " chosen"]:
         """The numbers of the compartments of some branches.
 
         **Arguments:**
 
-        - `names`: of branches, or what stands before the bracket in their names.
+        - `names`: of branches, or what stands before the bracket in their names; `None`
+            for all.
         """
+        if names is None:
+            return np.arange(self.compartments)
         names = (names,) if isinstance(names, str) else tuple(names)
         known = {n for name, _, _ in self.branches for n in (name, name.split("[")[0])}
         unknown = sorted(set(names) - known)
@@ -199,6 +199,16 @@ class Morphology(Parametric):
     def _names(self) -> list[str]:
         names = [name for name, _, _ in self.branches]
         return names if len(names) <= 10 else [*names[:10], "..."]
+
+
+def _one_a_segment(
+    values: Sequence[Float[Array, "..."]], branches: Sequence[Branch]
+) -> Float[Array, " compartments"]:
+    xp = numerics_for(*values)
+    pairs = zip(values, branches, strict=True)
+    return jnp.asarray(
+        xp.concatenate([xp.broadcast_to(x, (b.segments,)) for x, b in pairs]), float
+    )
 
 
 def _check_branches(branches: Mapping[str, Branch]) -> None:
@@ -293,18 +303,19 @@ def _in_space(
     branches: Mapping[str, Branch], spans: tuple[_Span, ...]
 ) -> Float[Array, "compartments 2 3"]:
     """Where each compartment starts and ends, if all branches are straight."""
+    xp = numerics_for(*(branch.length for branch in branches.values()))
     origin: dict[str, Array] = {}
     vector: dict[str, Array] = {}
     points = []
     for name, start, stop in spans:
         branch = branches[name]
         direction = np.asarray(branch.direction, float)
-        vector[name] = branch.length * (direction / np.linalg.norm(direction))
+        vector[name] = direction / np.linalg.norm(direction) * xp.asarray(branch.length)
         parent = branch.parent
         origin[name] = (
-            jnp.zeros(3) if parent is None else origin[parent] + branch.at * vector[parent]
+            xp.zeros(3) if parent is None else origin[parent] + branch.at * vector[parent]
         )
-        fractions = jnp.linspace(0, 1, stop - start + 1)[:, None]
+        fractions = xp.linspace(0, 1, stop - start + 1)[:, None]
         along = origin[name] + fractions * vector[name]
-        points.append(jnp.stack([along[:-1], along[1:]], axis=1))
-    return jnp.concatenate(points)
+        points.append(xp.stack([along[:-1], along[1:]], axis=1))
+    return jnp.asarray(xp.concatenate(points), float)

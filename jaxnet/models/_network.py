@@ -190,13 +190,13 @@ class Network(AbstractHybridSystem):
 
         def of_population(name: str):
             p = self.populations[name]
-            shapes = jax.tree.map(jnp.shape, y.neurons[name])
-            example = jax.eval_shape(lambda: p.neuron.resting_state(p.size))
-            expected = jax.tree.map(jnp.shape, example)
-            if shapes != expected:
+            shapes = [jnp.shape(x) for x in jax.tree.leaves(y.neurons[name])]
+            expected = p.neuron.state_shape(p.size)
+            if shapes[0] != expected or any(s[-1:] != (p.size,) for s in shapes):
                 raise ValueError(
                     f"The state of the population {name!r} must have the shape "
-                    f"{expected}, but it is {shapes}. Make it by `network.initial_state`."
+                    f"{expected}, but it is {shapes[0]}. Make it by "
+                    "`network.initial_state`."
                 )
             guard = p.neuron.guard(t, y.neurons[name], inputs.get(name))
             return jnp.broadcast_to(guard, (p.size,))
