@@ -131,8 +131,14 @@ class _Program:
         self, t, leaves: Leaves, u, of: Sequence[int], by: Sequence[int]
     ) -> Leaves:
         """How some rates change if some variables move at speed one, unit by unit."""
-        velocity = [jnp.full_like(x, float(i in by)) for i, x in enumerate(leaves)]
-        return jax.jvp(lambda x: self.rates(t, x, u, of), (leaves,), (velocity,))[1]
+
+        def rates(moving):
+            at = dict(zip(by, moving, strict=True))
+            return self.rates(t, [at.get(i, x) for i, x in enumerate(leaves)], u, of)
+
+        # Not with zeros for the others: XLA would carry them along.
+        moving = [leaves[i] for i in by]
+        return jax.jvp(rates, (moving,), ([jnp.ones_like(x) for x in moving],))[1]
 
 
 # What these make of an entry of an array depends on this entry alone.

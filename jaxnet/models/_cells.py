@@ -181,8 +181,8 @@ class Cell(AbstractCell):
 
         ```pycon
         >>> import jaxnet as jn
-        >>> jn.models.ball_and_stick().inject(0.1, "dendrite").tolist()
-        [0.0, 0.1]
+        >>> jn.models.ball_and_stick().inject(0.5, "dendrite").tolist()
+        [0.0, 0.5]
         ```
         """
         current = jnp.asarray(current, float)
