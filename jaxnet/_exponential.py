@@ -77,20 +77,27 @@ def prepare_exponential(
     weights, is_uniform = _weights_of_rates(
         flat_field, program, dependencies, dt, t, leaves, u
     )
+    exact = list(weights)
     others = dependencies.independent([i for i in range(len(leaves)) if i not in weights])
 
     def step(t, y, u, hold):
         leaves = jtu.tree_leaves(y)
-        rates = jtu.tree_leaves(hold(field(t, y, u)))
-        changes = {
-            i: sum(w * rates[j] for j, w in row.items()) for i, row in weights.items()
-        }
+        known = dict(zip(exact, program.rates(t, leaves, u, exact), strict=True))
+        slopes: dict[int, Array] = {}
         for several in others:
-            slopes = program.derivatives(t, leaves, u, several, several)
-            for i, slope in zip(several, slopes, strict=True):
-                growth = jnp.minimum(dt * slope, _LARGEST_GROWTH)
-                changes[i] = dt * exprel(growth) * rates[i]
-        moved = [leaf + changes[i] for i, leaf in enumerate(leaves)]
+            pair = program.rates_and_derivatives(t, leaves, u, several, several)
+            for into, values in zip((known, slopes), pair, strict=True):
+                into.update(zip(several, values, strict=True))
+        rates = [known[i] for i in range(len(leaves))]
+        rates = jtu.tree_leaves(hold(jtu.tree_unflatten(structure, rates)))
+
+        def change(i: int):
+            if i in weights:
+                return sum(w * rates[j] for j, w in weights[i].items())
+            growth = jnp.minimum(dt * slopes[i], _LARGEST_GROWTH)
+            return dt * exprel(growth) * rates[i]
+
+        moved = [leaf + change(i) for i, leaf in enumerate(leaves)]
         return jtu.tree_unflatten(structure, moved)
 
     return step, jnp.asarray(is_local) & is_uniform
@@ -127,10 +134,10 @@ class _Program:
         of_units = jaxpr.invars[1 : 1 + len(jaxpr.outvars)]
         return _is_elementwise(jaxpr, set(of_units))
 
-    def derivatives(
+    def rates_and_derivatives(
         self, t, leaves: Leaves, u, of: Sequence[int], by: Sequence[int]
-    ) -> Leaves:
-        """How some rates change if some variables move at speed one, unit by unit."""
+    ) -> tuple[Leaves, Leaves]:
+        """Some rates, and how they change if some variables move at speed one."""
 
         def rates(moving):
             at = dict(zip(by, moving, strict=True))
@@ -138,7 +145,7 @@ class _Program:
 
         # Not with zeros for the others: XLA would carry them along.
         moving = [leaves[i] for i in by]
-        return jax.jvp(rates, (moving,), ([jnp.ones_like(x) for x in moving],))[1]
+        return jax.jvp(rates, (moving,), ([jnp.ones_like(x) for x in moving],))
 
 
 # What these make of an entry of an array depends on this entry alone.
@@ -279,11 +286,13 @@ def _weights_of_rates(
     at_leaves, at_u = scalars if takes_scalars else (leaves, u)
     weights: dict[int, dict[int, Array]] = {i: {} for i in dependencies.exact()}
     for group in dependencies.groups():
-        columns = [of_one.derivatives(t, at_leaves, at_u, group, [j]) for j in group]
+        columns = [
+            of_one.rates_and_derivatives(t, at_leaves, at_u, group, [j])[1] for j in group
+        ]
         if takes_scalars:
             # A flow that looks at the number of its units is another one for one of them.
             for j, column in zip(group, columns, strict=True):
-                whole = program.derivatives(t, leaves, u, group, [j])
+                _, whole = program.rates_and_derivatives(t, leaves, u, group, [j])
                 pairs = zip(whole, column, strict=True)
                 is_uniform &= all_true([jnp.all(a == b) for a, b in pairs])
         jacobian = jnp.stack([jnp.stack(column, -1) for column in columns], -1)

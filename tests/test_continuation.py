@@ -274,13 +274,11 @@ def test_derivatives_of_what_a_branch_passes_are_those_of_the_solved_points():
     def locate(x):
         system = system_of(x)
         near = lambda current: eqx.tree_at(CURRENT, system, current)
-        folds = [
-            jn.fold(near(branch.folds.parameter[i]), CURRENT, branch.folds.y[i]).parameter
-            for i in range(2)
-        ]
+        fold = lambda current, y: jn.fold(near(current), CURRENT, y).parameter
+        folds = jax.vmap(fold)(branch.folds.parameter[:2], branch.folds.y[:2])
         hopf_point = near(branch.hopf_points.parameter[0])
         hopf = jn.hopf(hopf_point, CURRENT, branch.hopf_points.y[0]).parameter
-        return jnp.stack([*folds, hopf])
+        return jnp.append(folds, hopf)
 
     shifts = 1e-5 * jnp.eye(at.size)
     values = jax.jit(jax.vmap(locate))(jnp.concatenate([at + shifts, at - shifts]))

@@ -30,6 +30,7 @@ from ._rate import (
 from ._rate_sheet import RateSheet as RateSheet, RateSheetState as RateSheetState
 from ._sheet import SheetState as SheetState, SpikingSheet as SpikingSheet
 from ._spike_source import SpikeSource as SpikeSource
+from ._swc import read_swc as read_swc
 from ._synapses import (
     AbstractSynapse as AbstractSynapse,
     AlphaSynapse as AlphaSynapse,

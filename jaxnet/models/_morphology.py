@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, ArrayLike, Float, Int, Real
 
 from .._elimination import Edges
 from .._parameters import Parameter, parameter, Parametric
@@ -25,17 +25,18 @@ _Span = tuple[str, int, int]
 
 
 class Branch(Parametric):
-    """An unbranched piece of a cell, cut into cylinders of one length.
+    """An unbranched piece of a cell, cut into cylinders.
 
     **Arguments:**
 
-    - `length`: of the whole branch (um).
+    - `length`: of the whole branch (um), cut into equal parts; or one a segment.
     - `diameter`: (um), one number, or one a segment.
     - `segments`: the number of cylinders.
     - `parent`: the name of the branch from which this one starts; `None` for the root.
     - `at`: where on its parent it starts: 0 is the start, 1 the end; in between it starts
         from the middle of the segment there.
     - `direction`: in which it goes, for pictures alone.
+    - `points`: instead of that, the start and the end of each segment in space (um).
     """
 
     length: Parameter = parameter(positive=True)
@@ -46,22 +47,25 @@ class Branch(Parametric):
     direction: tuple[float, float, float] = eqx.field(
         static=True, default=(1.0, 0.0, 0.0), kw_only=True
     )
+    points: Float[np.ndarray, "segments 2 3"] | None = eqx.field(default=None, kw_only=True)
+
+    @property
+    def whole_length(self) -> Float[Array, ""]:
+        """The length of the branch (um)."""
+        return self.length.sum() if self.length.ndim else self.length
 
     def __check_init__(self):
         if self.segments < 1:
             raise ValueError(
                 f"`segments` of `Branch` must be positive, but it is {self.segments}."
             )
-        if jnp.shape(self.length) != ():
-            raise ValueError(
-                "`length` of `Branch` must be one number, that of the whole branch, but "
-                f"its shape is {jnp.shape(self.length)}."
-            )
-        if jnp.shape(self.diameter) not in ((), (self.segments,)):
-            raise ValueError(
-                "`diameter` of `Branch` must be one number, or one a segment, "
-                f"({self.segments},), but its shape is {jnp.shape(self.diameter)}."
-            )
+        for name in ("length", "diameter"):
+            shape = jnp.shape(getattr(self, name))
+            if shape not in ((), (self.segments,)):
+                raise ValueError(
+                    f"`{name}` of `Branch` must be one number, or one a segment, "
+                    f"({self.segments},), but its shape is {shape}."
+                )
         if not 0 <= self.at <= 1:
             raise ValueError(
                 f"`at` of `Branch` must lie between 0, the start of the parent, and 1, its "
@@ -117,7 +121,9 @@ class Morphology(Parametric):
         pieces = [branches[name] for name in names]
         ends = np.cumsum([0, *(branch.segments for branch in pieces)]).tolist()
         self.branches = tuple(zip(names, ends[:-1], ends[1:], strict=True))
-        self.length = _one_a_segment([b.length / b.segments for b in pieces], pieces)
+        self.length = _one_a_segment(
+            [b.length if b.length.ndim else b.length / b.segments for b in pieces], pieces
+        )
         self.diameter = _one_a_segment([b.diameter for b in pieces], pieces)
         self.points = _in_space(branches, self.branches)
         joints, self.junctions = _joints(branches, self.branches)
@@ -135,7 +141,7 @@ class Morphology(Parametric):
         return jnp.pi * self.diameter * self.length
 
     def conductance(
-        self, axial_resistivity: Float[Array, "..."]
+        self, axial_resistivity: Real[ArrayLike, "..."]
     ) -> Float[Array, "edges ..."]:
         """The conductance of each edge (uS), given the resistivity inside (ohm cm)."""
         resistivity = jnp.asarray(axial_resistivity, float)
@@ -304,18 +310,19 @@ def _in_space(
 ) -> Float[Array, "compartments 2 3"]:
     """Where each compartment starts and ends, if all branches are straight."""
     xp = numerics_for(*(branch.length for branch in branches.values()))
-    origin: dict[str, Array] = {}
-    vector: dict[str, Array] = {}
-    points = []
+    along: dict[str, Array] = {}
     for name, start, stop in spans:
-        branch = branches[name]
+        branch, parent = branches[name], branches[name].parent
+        if branch.points is not None:
+            along[name] = xp.concatenate([branch.points[:, 0], branch.points[-1:, 1]])
+            continue
+        origin = xp.zeros(3)
+        if parent is not None:
+            first, last = along[parent][0], along[parent][-1]
+            origin = first + branch.at * (last - first)
         direction = np.asarray(branch.direction, float)
-        vector[name] = direction / np.linalg.norm(direction) * xp.asarray(branch.length)
-        parent = branch.parent
-        origin[name] = (
-            xp.zeros(3) if parent is None else origin[parent] + branch.at * vector[parent]
-        )
+        vector = direction / np.linalg.norm(direction) * xp.asarray(branch.whole_length)
         fractions = xp.linspace(0, 1, stop - start + 1)[:, None]
-        along = origin[name] + fractions * vector[name]
-        points.append(xp.stack([along[:-1], along[1:]], axis=1))
-    return jnp.asarray(xp.concatenate(points), float)
+        along[name] = origin + fractions * vector
+    pairs = [xp.stack([nodes[:-1], nodes[1:]], axis=1) for nodes in along.values()]
+    return jnp.asarray(xp.concatenate(pairs), float)
