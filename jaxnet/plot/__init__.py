@@ -4,6 +4,7 @@ from ._bifurcation import (
     bifurcation_diagram as bifurcation_diagram,
     two_parameter_diagram as two_parameter_diagram,
 )
+from ._cells import cells as cells
 from ._phase import (
     basins as basins,
     fixed_points as fixed_points,
