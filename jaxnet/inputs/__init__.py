@@ -16,6 +16,7 @@ from ._ornstein_uhlenbeck import (
     EulerOrnsteinUhlenbeck as EulerOrnsteinUhlenbeck,
     OrnsteinUhlenbeck as OrnsteinUhlenbeck,
 )
+from ._periodic_spikes import PeriodicSpikes as PeriodicSpikes
 from ._sampled import Sampled as Sampled
 from ._spikes import Poisson as Poisson, SpikeTrain as SpikeTrain
 from ._uniform import UniformNoise as UniformNoise

@@ -16,14 +16,16 @@ from ._base import AbstractInput, as_input, Constant
 _MS_PER_S = 1000.0
 
 
-def _no_value(input_: AbstractInput):
+def no_value(input_: AbstractInput):
+    """Raise: an input that counts spikes is for a grid."""
     raise ValueError(
         f"`{type(input_).__name__}` counts the spikes of each step and has no value at an "
         "arbitrary time. Use the method `Grid`."
     )
 
 
-def _require_positive(size: int) -> None:
+def require_positive(size: int) -> None:
+    """Raise unless there are units."""
     if size < 1:
         raise ValueError(
             f"`size` must be positive, but it is {size}. It is the number of units."
@@ -67,7 +69,7 @@ class Poisson(AbstractInput):
     size: int = eqx.field(static=True, kw_only=True)
 
     def __check_init__(self):
-        _require_positive(self.size)
+        require_positive(self.size)
         shape = jax.tree.map(lambda x: x.shape, self.rate.value_shape())
         if shape not in ((), (self.size,)):
             raise ValueError(
@@ -81,7 +83,7 @@ class Poisson(AbstractInput):
             )
 
     def __call__(self, t):
-        return _no_value(self)
+        return no_value(self)
 
     def breakpoints(self):
         return jnp.zeros(0)
@@ -154,7 +156,7 @@ class SpikeTrain(AbstractInput):
     size: int = eqx.field(static=True, kw_only=True)
 
     def __check_init__(self):
-        _require_positive(self.size)
+        require_positive(self.size)
         shapes = jnp.shape(self.times), jnp.shape(self.indices)
         if shapes[0] != shapes[1] or len(shapes[0]) != 1:
             raise ValueError(
@@ -170,7 +172,7 @@ class SpikeTrain(AbstractInput):
                 )
 
     def __call__(self, t):
-        return _no_value(self)
+        return no_value(self)
 
     def breakpoints(self):
         return jnp.zeros(0)
