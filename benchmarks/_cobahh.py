@@ -27,7 +27,7 @@ def network(key, n: int = N, p: float = P) -> jn.models.Network:
 
     def projection(part, weight, tau, reversal):
         coupling = jn.couplings.Sparse.from_mask(mask & part, weight)
-        synapse = jn.models.ExponentialSynapse(tau, reversal_potential=reversal)
+        synapse = jn.models.ExponentialSynapse(tau=tau, reversal_potential=reversal)
         return jn.models.Projection("cells", "cells", coupling, synapse)
 
     return jn.models.Network(

@@ -61,7 +61,7 @@ def the_squares() -> list[Ratio]:
     save = jn.SaveAt(t0=True, steps=1, fn=somata)
     start = time.process_time()
     network = squares(SIDE)
-    step = eqx.filter_jit(lambda network: run_squares(network, save=save).ys)
+    step = lambda network: run_squares(network, save=save).ys
     jax.block_until_ready(step(network))
     first = time.process_time() - start
     ours = median_cpu(step, network)

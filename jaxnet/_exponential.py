@@ -1,25 +1,23 @@
 """The exponential solver of the grid: exact for linear flows."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
 import numpy as np
-from jax.extend.core import ClosedJaxpr, jaxpr_as_fun, Var
-from jax.interpreters import partial_eval as pe
 from jaxtyping import Array, Bool, Real
 
 from ._exprel import exprel
+from ._program import Leaves, Program
 from ._tree import all_true
 from ._types import InputValue, State
 
 
 # The derivative of the state, as a function of time, state and input.
 Field = Callable[[Real[Array, ""], State, InputValue], State]
-Leaves = list[Real[Array, "..."]]
 
 
 # More than this is no step but an escape, such as that of a spike; float32 ends at 88.
@@ -71,7 +69,7 @@ def prepare_exponential(
     def flat_field(t, leaves: Leaves, u) -> Leaves:
         return jtu.tree_leaves(field(t, jtu.tree_unflatten(structure, leaves), u))
 
-    program = _Program(flat_field, t, leaves, u)
+    program = Program(flat_field, t, leaves, u)
     dependencies = _Dependencies(program, t, leaves, u)
     is_local = program.is_elementwise() or _is_local(program.rates, t, leaves, u)
     weights, is_uniform = _weights_of_rates(
@@ -103,83 +101,10 @@ def prepare_exponential(
     return step, jnp.asarray(is_local) & is_uniform
 
 
-class _Program:
-    """A flow as a program, which is made once and then looked at and used many times."""
-
-    def __init__(self, field, t, leaves: Leaves, u):
-        traced = jax.make_jaxpr(field)(t, leaves, u)
-        all_rates = [True] * len(traced.jaxpr.outvars)
-        jaxpr, _ = pe.dce_jaxpr(traced.jaxpr, all_rates, instantiate=True)
-        self.traced = traced.replace(jaxpr=jaxpr)
-
-    def rates(self, t, leaves: Leaves, u, of: Sequence[int] | None = None) -> Leaves:
-        """The derivatives of some variables, or of all."""
-        jaxpr = self.traced.jaxpr
-        if of is not None:
-            wanted = [i in of for i in range(len(jaxpr.outvars))]
-            jaxpr, _ = pe.dce_jaxpr(jaxpr, wanted, instantiate=True)
-        closed = self.traced.replace(jaxpr=jaxpr)
-        rates = jaxpr_as_fun(closed)(*jtu.tree_leaves((t, leaves, u)))
-        return [jnp.asarray(rate) for rate in rates]
-
-    def reads(self, i: int) -> list[bool]:
-        """What the derivative of a variable reads of time, state and input."""
-        jaxpr = self.traced.jaxpr
-        return pe.dce_jaxpr(jaxpr, [i == j for j in range(len(jaxpr.outvars))])[1]
-
-    def is_elementwise(self) -> bool:
-        """Whether it is plain that no unit reads the variables of another one."""
-        jaxpr = self.traced.jaxpr
-        # Time comes first, and the input last.
-        of_units = jaxpr.invars[1 : 1 + len(jaxpr.outvars)]
-        return _is_elementwise(jaxpr, set(of_units))
-
-    def rates_and_derivatives(
-        self, t, leaves: Leaves, u, of: Sequence[int], by: Sequence[int]
-    ) -> tuple[Leaves, Leaves]:
-        """Some rates, and how they change if some variables move at speed one."""
-
-        def rates(moving):
-            at = dict(zip(by, moving, strict=True))
-            return self.rates(t, [at.get(i, x) for i, x in enumerate(leaves)], u, of)
-
-        # Not with zeros for the others: XLA would carry them along.
-        moving = [leaves[i] for i in by]
-        return jax.jvp(rates, (moving,), ([jnp.ones_like(x) for x in moving],))
-
-
-# What these make of an entry of an array depends on this entry alone.
-_NAMES = """
-abs add and ceil clamp convert_element_type copy cos cosh div eq erf exp exp2 expm1 floor
-ge gt integer_pow is_finite le log log1p logistic lt max min mul ne neg not or pow rem
-round select_n sign sin sinh sqrt square stop_gradient sub tan tanh
-"""
-_ELEMENTWISE = frozenset(_NAMES.split())
-
-
-def _is_elementwise(jaxpr, of_units: set) -> bool:
-    """Whether all that a program makes of some variables, it makes entry by entry."""
-    of_units = set(of_units)
-    for equation in jaxpr.eqns:
-        tainted = [x for x in equation.invars if isinstance(x, Var) and x in of_units]
-        if not tainted:
-            continue
-        inner = equation.params.get("jaxpr", equation.params.get("call_jaxpr"))
-        if isinstance(inner, ClosedJaxpr):
-            pairs = zip(inner.jaxpr.invars, equation.invars, strict=True)
-            passed = {inside for inside, x in pairs if isinstance(x, Var) and x in of_units}
-            if not _is_elementwise(inner.jaxpr, passed):
-                return False
-        elif equation.primitive.name not in _ELEMENTWISE:
-            return False
-        of_units.update(equation.outvars)
-    return True
-
-
 class _Dependencies:
     """Which variables a flow reads for which derivative, read off its program."""
 
-    def __init__(self, program: _Program, t, leaves: Leaves, u):
+    def __init__(self, program: Program, t, leaves: Leaves, u):
         n = len(leaves)
         reads = [program.reads(i)[1 : n + 1] for i in range(n)]
         self.on_state = np.array(reads, bool).reshape(n, n)
@@ -195,7 +120,7 @@ class _Dependencies:
             u, velocity = given
             return jax.jvp(lambda x: program.rates(t, x, u), (leaves,), (velocity,))[1]
 
-        tangents = _Program(tangent, t, leaves, (u, leaves))
+        tangents = Program(tangent, t, leaves, (u, leaves))
         self.has_constant_coefficients = [not any(tangents.reads(i)[:-n]) for i in range(n)]
 
     def independent(self, variables: list[int]) -> list[list[int]]:
@@ -273,7 +198,7 @@ def _is_local(field, t, leaves: Leaves, u) -> Bool[Array, ""]:
 
 
 def _weights_of_rates(
-    field, program: _Program, dependencies: _Dependencies, dt, t, leaves: Leaves, u
+    field, program: Program, dependencies: _Dependencies, dt, t, leaves: Leaves, u
 ):
     """dt phi_1(J dt) for the exact variables, entry by entry, and whether that is right.
 
@@ -282,7 +207,7 @@ def _weights_of_rates(
     scalars = jax.tree.map(lambda x: jnp.zeros((), x.dtype), (leaves, u))
     is_uniform = jnp.asarray(True)
     takes_scalars = _takes_scalars(field, t, *scalars)
-    of_one = _Program(field, t, *scalars) if takes_scalars else program
+    of_one = Program(field, t, *scalars) if takes_scalars else program
     at_leaves, at_u = scalars if takes_scalars else (leaves, u)
     weights: dict[int, dict[int, Array]] = {i: {} for i in dependencies.exact()}
     for group in dependencies.groups():

@@ -51,7 +51,8 @@ def prepare_driven(system: AbstractSystem, u: InputValue) -> tuple[AbstractSyste
         result_if(~in_range, RESULTS.parameter_out_of_range),
         result_if(~no_nan, RESULTS.nan_input),
     )
-    system, u = replace_unless(result == SUCCESS, (system, u), 1.0)
+    if result is not SUCCESS:
+        system, u = replace_unless(result == SUCCESS, (system, u), 1.0)
     return drive(system, u), result
 
 

@@ -191,7 +191,7 @@ def is_concrete(x) -> bool:
 
 def worst(*results: RESULTS) -> RESULTS:
     """The first of the results that is not a success, or success."""
-    first, *rest = results
+    first, *rest = [result for result in results if result is not SUCCESS] or [SUCCESS]
     for result in rest:
         first = RESULTS.where(first == SUCCESS, result, first)
     return first
@@ -199,6 +199,8 @@ def worst(*results: RESULTS) -> RESULTS:
 
 def result_if(bad: Bool[Array, "..."], result: RESULTS) -> RESULTS:
     """`result` where `bad`, success elsewhere."""
+    if is_concrete(bad) and bad.ndim == 0:
+        return result if bad else SUCCESS
     return RESULTS.where(bad, result, SUCCESS)
 
 

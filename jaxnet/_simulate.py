@@ -78,7 +78,7 @@ def simulate(
     if not is_concrete(t0):
         t0 = replace_unless(time_result == SUCCESS, t0, t1 - 1.0)
     input_result = worst(system_result, state_result, time_result)
-    good = input_result == SUCCESS
+    good = jnp.asarray(True) if input_result is SUCCESS else input_result == SUCCESS
     solution = method.solve(Problem(parts, y0, t0, t1, save, key, good))
     if not is_concrete(good):
         solution = eqx.tree_at(

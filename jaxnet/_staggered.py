@@ -3,13 +3,13 @@
 from collections.abc import Callable
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import jax.tree_util as jtu
 from jaxtyping import Array, Bool, Real
 
 from ._cable import Cable
 from ._exponential import Field, prepare_exponential
+from ._program import Leaves, Program
 from ._types import InputValue, State
 
 
@@ -41,7 +41,7 @@ class Staggered(eqx.Module):
 
 def prepare_staggered(
     field: Field,
-    voltages: Callable[[State], list[Array]],
+    voltages: Callable[[State], list],
     cables: list[Cable],
     dt: float,
     t: Real[Array, ""],
@@ -52,38 +52,46 @@ def prepare_staggered(
 
     The step is a function of time, state, input, and of what holds some of the rates.
     """
-    nothing = jtu.tree_map(lambda _: False, y)
-    is_voltage = eqx.tree_at(voltages, nothing, [True] * len(cables)) if cables else nothing
+    leaves, structure = jtu.tree_flatten(y)
+    numbers = jtu.tree_unflatten(structure, range(len(leaves)))
+    joined = voltages(numbers)
+    others = [i for i in range(len(leaves)) if i not in joined]
 
-    def split(y: State) -> tuple[State, State]:
-        return eqx.partition(y, is_voltage)
+    def flat_field(t, leaves: Leaves, u) -> Leaves:
+        return jtu.tree_leaves(field(t, jtu.tree_unflatten(structure, leaves), u))
 
-    def field_of_rest(t, rest: State, given) -> State:
+    program = Program(flat_field, t, leaves, u)
+
+    def combine(v: Leaves, rest: Leaves) -> Leaves:
+        at = dict(zip([*joined, *others], [*v, *rest], strict=True))
+        return [at[i] for i in range(len(leaves))]
+
+    def field_of_rest(t, rest: Leaves, given) -> Leaves:
         v, u = given
-        return split(field(t, eqx.combine(v, rest), u))[1]
+        return program.rates(t, combine(v, rest), u, others)
 
-    v, rest = split(y)
+    def split(leaves: Leaves) -> tuple[Leaves, Leaves]:
+        return [leaves[i] for i in joined], [leaves[i] for i in others]
+
+    v, rest = split(leaves)
     step_of_rest, is_local = prepare_exponential(field_of_rest, dt, t, rest, (v, u))
 
     def step(t, y, u, hold):
-        v, rest = split(y)
-
-        def speed(v):
-            return split(field(t, eqx.combine(v, rest), u))[0]
-
+        v, rest = split(jtu.tree_leaves(y))
         # A cable gives nothing to equal voltages, so that this is the slope without it.
-        rates, slopes = jax.jvp(speed, (v,), (jtu.tree_map(jnp.ones_like, v),))
-        moved = [
+        at = combine(v, rest)
+        rates, slopes = program.rates_and_derivatives(t, at, u, joined, joined)
+        v = [
             x + cable.implicit_change(rate, slope, dt)
-            for x, cable, rate, slope in zip(
-                *(voltages(v), cables, voltages(rates), voltages(slopes)), strict=True
-            )
+            for x, cable, rate, slope in zip(v, cables, rates, slopes, strict=True)
         ]
-        v = eqx.tree_at(voltages, v, moved) if cables else v
 
-        def hold_rest(rates: State) -> State:
-            return split(hold(eqx.combine(jtu.tree_map(jnp.zeros_like, v), rates)))[1]
+        def hold_rest(rates: Leaves) -> Leaves:
+            still = [jnp.zeros_like(x) for x in v]
+            held = hold(jtu.tree_unflatten(structure, combine(still, rates)))
+            return split(jtu.tree_leaves(held))[1]
 
-        return eqx.combine(v, step_of_rest(t, rest, (v, u), hold_rest))
+        rest = step_of_rest(t, rest, (v, u), hold_rest)
+        return jtu.tree_unflatten(structure, combine(v, rest))
 
     return step, is_local

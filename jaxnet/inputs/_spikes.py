@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int
 from .._random import require_key
 from .._result import is_concrete
 from .._time_grid import TimeGrid
-from .._tree import as_float_array
+from .._tree import as_float_array, numerics_for
 from ._base import AbstractInput, as_input, Constant
 
 
@@ -118,7 +118,8 @@ class Poisson(AbstractInput):
 def _as_times(times) -> Float[Array, " spikes"]:
     """The times of spikes, and never for what is none."""
     given: Array = as_float_array(times)
-    return jnp.where(jnp.isnan(given), jnp.inf, given)
+    xp = numerics_for(given)
+    return jnp.asarray(xp.where(xp.isnan(given), np.inf, given), given.dtype)
 
 
 def _as_indices(indices) -> Int[Array, " spikes"]:

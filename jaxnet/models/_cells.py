@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import equinox as eqx
 import jax.numpy as jnp
+import jax.tree_util as jtu
 import numpy as np
 from jaxtyping import Array, ArrayLike, Real
 
@@ -11,7 +12,13 @@ from .._cable import Cable
 from .._parameters import Parameter, parameter, ScalarParameter
 from .._rows import columns
 from ..mechanisms import AbstractMechanism, HodgkinHuxley, Leak
-from ._membrane import AbstractCell, is_beyond, NANOFARAD, require_mechanisms
+from ._membrane import (
+    AbstractCell,
+    is_beyond,
+    NANOFARAD,
+    require_mechanisms,
+    require_shape,
+)
 from ._morphology import Branch, Morphology
 
 
@@ -93,8 +100,8 @@ class Cell(AbstractCell):
     each of them, see `inject`. `None` is no current. Spikes are counted, and voltage jumps
     arrive, in the first compartment too, if nothing else is said.
 
-    Parameters of cells and mechanisms are one number, one a compartment, or in the shape of
-    ``v``; for one a cell it is ``(1, cells)``.
+    Parameters are one number, one a compartment that has them, or in the shape of ``v``;
+    for one a cell that is ``(1, cells)``.
 
     **Arguments:**
 
@@ -103,7 +110,8 @@ class Cell(AbstractCell):
         branches that have it: a name or a list of names.
     - `axial_resistivity`: (ohm cm).
     - `capacitance`: of the membrane (uF/cm2).
-    - `threshold`: a spike is counted where the voltage crosses it upward (mV).
+    - `threshold`: a spike is counted where the voltage crosses it upward (mV), one number,
+        or one a cell.
     - `initial_potential`: (mV), for `resting_state`.
     - `largest_voltage`: a voltage beyond it, of either sign (mV), is said to have diverged:
         see `RESULTS.diverged`.
@@ -166,7 +174,8 @@ class Cell(AbstractCell):
 
     def __check_init__(self):
         require_mechanisms(self.mechanisms)
-        self.check_parameters(self.state_shape(None))
+        of_cells = [x.shape[1] for x in jtu.tree_leaves(self) if jnp.ndim(x) == 2]
+        self.check_parameters(self.state_shape(max(of_cells, default=None)))
 
     def inject(
         self, current: Real[ArrayLike, "..."], branch: str, position: float = 0.5
@@ -207,7 +216,25 @@ class Cell(AbstractCell):
             return current + u
         return current.at[0].add(u)
 
+    def check_parameters(self, shape):
+        super().check_parameters(shape)
+        for name in ("axial_resistivity", "initial_potential"):
+            require_shape(getattr(self, name), shape, name, "Cell")
+        for name in ("length", "diameter"):
+            require_shape(getattr(self.morphology, name), shape, name, "Morphology")
+        if jnp.shape(self.threshold) not in ((), shape[1:]):
+            raise ValueError(
+                "`threshold` of `Cell` must be one number, or one a cell, but its shape is "
+                f"{jnp.shape(self.threshold)}."
+            )
+
     def site(self, compartment):
+        compartments = self.morphology.compartments
+        if compartment is not None and not 0 <= compartment < compartments:
+            raise ValueError(
+                f"`compartment` must lie in 0 to {compartments - 1}, but it is "
+                f"{compartment}. `Morphology.compartment` tells the number of a place."
+            )
         return 0 if compartment is None else compartment
 
     def with_current(self, u, current, site):

@@ -93,12 +93,12 @@ class AbstractCell(AbstractNeuron):
         return CellState(v, y.gates)
 
     def check_parameters(self, shape):
-        _require_shape(self.capacitance, shape, "capacitance", type(self).__name__)
+        require_shape(self.capacitance, shape, "capacitance", type(self).__name__)
         for name, mechanism in self.mechanisms.items():
             rows = self.rows_of(name)
             here = shape if rows is None else (len(rows), *shape[1:])
             for path, value in jtu.tree_leaves_with_path(mechanism):
-                _require_shape(value, here, jtu.keystr(path)[1:], f"mechanisms[{name!r}]")
+                require_shape(value, here, jtu.keystr(path)[1:], f"mechanisms[{name!r}]")
 
     def rates(self, t, y, u):
         if not isinstance(y, CellState):
@@ -144,10 +144,12 @@ def _at(x: Array, rows: np.ndarray | None) -> Array:
 
 
 def is_beyond(v: Real[Array, "..."], largest: Float[Array, ""]) -> Bool[Array, "..."]:
+    """Whether a voltage is too large, of either sign, or is NaN."""
     return ~(jnp.abs(v) <= largest)
 
 
 def require_mechanisms(mechanisms: Mapping[str, AbstractMechanism]) -> None:
+    """Raise unless there are mechanisms, and nothing else."""
     if not mechanisms:
         raise ValueError(
             "`mechanisms` is empty: a membrane needs at least a leak, "
@@ -162,7 +164,7 @@ def require_mechanisms(mechanisms: Mapping[str, AbstractMechanism]) -> None:
             )
 
 
-def _require_shape(value: Array, shape: tuple[int, ...], name: str, owner: str) -> None:
+def require_shape(value: Array, shape: tuple[int, ...], name: str, owner: str) -> None:
     """Raise unless a parameter is one number, or one for each leading index."""
     given = jnp.shape(value)
     padded = (*given, *(1,) * (len(shape) - len(given)))
