@@ -16,7 +16,7 @@ class SpikeSource(AbstractNeuron):
 
     **Arguments:**
 
-    - `refractory_period`: (ms) spikes that come sooner wait.
+    - `refractory_period`: (ms) spikes that come sooner wait; `None` for no clock at all.
 
     ```pycon
     >>> import jaxnet as jn
@@ -30,7 +30,7 @@ class SpikeSource(AbstractNeuron):
     ```
     """
 
-    refractory_period: Parameter = parameter(0.0, nonnegative=True)
+    refractory_period: Parameter | None = parameter(None, nonnegative=True, optional=True)
 
     def voltage(self, y):
         raise ValueError("A `SpikeSource` has no voltage, and cannot be a target.")
