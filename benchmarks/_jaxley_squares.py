@@ -88,9 +88,9 @@ def main() -> None:
         made = jax.block_until_ready(function())
         return made, time.perf_counter() - wall, time.process_time() - cpu
 
-    start = time.perf_counter()
+    start, started = time.perf_counter(), time.process_time()
     net = network(jaxley, given.n, given.recorded or cells)
-    build = time.perf_counter() - start
+    build, build_cpu = time.perf_counter() - start, time.process_time() - started
 
     t = np.arange(round(given.t_stop / given.dt)) * given.dt
     on = (t >= STIMULUS_START) & (t < STIMULUS_START + STIMULUS_LENGTH)
@@ -119,6 +119,7 @@ def main() -> None:
                 "recorded": len(v),
                 "connections": len(net.edges),
                 "build_s": build,
+                "build_cpu_s": build_cpu,
                 "compile_s": compile_wall,
                 "compile_cpu_s": compile_cpu,
                 "first_run_s": runs[0][1],
