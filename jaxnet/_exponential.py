@@ -10,7 +10,7 @@ import jax.tree_util as jtu
 import numpy as np
 from jaxtyping import Array, Bool, Real
 
-from ._exprel import exprel
+from ._exprel import at_most, exprel
 from ._program import Leaves, Program
 from ._tree import all_true
 from ._types import InputValue, State
@@ -92,7 +92,7 @@ def prepare_exponential(
         def change(i: int):
             if i in weights:
                 return sum(w * rates[j] for j, w in weights[i].items())
-            growth = jnp.minimum(dt * slopes[i], _LARGEST_GROWTH)
+            growth = at_most(dt * slopes[i], _LARGEST_GROWTH)
             return dt * exprel(growth) * rates[i]
 
         moved = [leaf + change(i) for i, leaf in enumerate(leaves)]

@@ -1,9 +1,9 @@
-"""The relative exponential, which the rates of channels and exponential steps share."""
+"""The functions that the rates of channels and exponential steps share."""
 
 import math
 
 import jax.numpy as jnp
-from jaxtyping import Array, Real
+from jaxtyping import Array, ArrayLike, Real
 
 
 # Below this, e^z - 1 would lose digits; above, the series would.
@@ -23,3 +23,12 @@ def exprel(z: Real[Array, "..."]) -> Real[Array, "..."]:
     for coefficient in reversed(_COEFFICIENTS[:-1]):
         series = series * small + coefficient
     return jnp.where(is_small, series, (jnp.exp(large) - 1) / large)
+
+
+def at_most(x: Real[Array, "..."], largest: Real[ArrayLike, "..."]) -> Real[Array, "..."]:
+    """x, but no more than a bound; NaN stays NaN.
+
+    Not `jnp.minimum`, whose derivative is zero unless its value equals x to the bit. On a
+    way back that computes x once more it may differ by a rounding.
+    """
+    return jnp.where(x > largest, largest, x)

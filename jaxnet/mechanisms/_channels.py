@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Real
 
-from .._exprel import exprel
+from .._exprel import at_most, exprel
 from .._parameters import Parameter, parameter
 from ._base import AbstractMechanism
 
@@ -17,12 +17,12 @@ _LARGEST_EXPONENT = 50.0
 
 
 def _exp(x: Real[Array, "..."]) -> Real[Array, "..."]:
-    return jnp.exp(jnp.minimum(x, _LARGEST_EXPONENT))
+    return jnp.exp(at_most(x, _LARGEST_EXPONENT))
 
 
 def _linoid(x: Real[Array, "..."]) -> Real[Array, "..."]:
     """x / (exp(x) - 1), and 1 at 0."""
-    return 1 / exprel(jnp.minimum(x, _LARGEST_EXPONENT))
+    return 1 / exprel(at_most(x, _LARGEST_EXPONENT))
 
 
 def _logistic(x: Real[Array, "..."]) -> Real[Array, "..."]:

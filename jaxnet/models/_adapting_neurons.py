@@ -3,6 +3,7 @@
 import equinox as eqx
 import jax.numpy as jnp
 
+from .._exprel import at_most
 from .._parameters import Parameter, parameter
 from ._neurons import AbstractIntegrateAndFire, exponential_onset, jump, plus_current
 
@@ -80,7 +81,7 @@ class AdaptiveExponentialLIF(AbstractAdaptingNeuron):
     def rates(self, t, y, u):
         v, w = y
         # Beyond the cutoff a step of finite size would soon be infinite.
-        v = jnp.minimum(v, self.cutoff)
+        v = at_most(v, self.cutoff)
         onset = exponential_onset(v, self.threshold, self.sharpness)
         leak = self.leak_conductance * (self.resting_potential - v + onset)
         dv = plus_current(leak - w, 1.0, u) / self.capacitance
@@ -142,7 +143,7 @@ class Izhikevich(AbstractAdaptingNeuron):
     def rates(self, t, y, u):
         v, w = y
         # Beyond the cutoff a step of finite size would soon be infinite.
-        v = jnp.minimum(v, self.cutoff)
+        v = at_most(v, self.cutoff)
         dv = plus_current((0.04 * v + 5.0) * v + 140.0 - w, 1.0, u)
         return dv, self.a * (self.b * v - w)
 

@@ -9,7 +9,12 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Real
 
 from .._cable import Cable
-from .._parameters import Parameter, parameter, ScalarParameter
+from .._parameters import (
+    Parameter,
+    parameter,
+    require_one_number,
+    ScalarParameter,
+)
 from .._rows import columns
 from ..mechanisms import AbstractMechanism, HodgkinHuxley, Leak
 from ._membrane import (
@@ -65,6 +70,12 @@ class PointCell(AbstractCell):
 
     def __check_init__(self):
         require_mechanisms(self.mechanisms)
+        require_one_number(self, "largest_voltage", remedy="It is a bound for all.")
+
+    def check_parameters(self, shape):
+        super().check_parameters(shape)
+        for name in ("area", "threshold", "initial_potential"):
+            require_shape(getattr(self, name), shape, name, "PointCell")
 
     def state_shape(self, size):
         return () if size is None else (size,)
@@ -76,7 +87,14 @@ class PointCell(AbstractCell):
         return None
 
     def current_inside(self, v, u):
-        return jnp.zeros_like(v) if u is None else jnp.broadcast_to(u, v.shape)
+        if u is None:
+            return jnp.zeros_like(v)
+        if jnp.shape(u) not in ((), v.shape):
+            raise ValueError(
+                f"the input `u` of a `PointCell` must be one number, or one a cell, "
+                f"{v.shape}, but its shape is {jnp.shape(u)}"
+            )
+        return jnp.broadcast_to(u, v.shape)
 
     def guard(self, t, y, u):
         return y.v - self.threshold
@@ -156,14 +174,11 @@ class Cell(AbstractCell):
                 "`morphology` must be a `Morphology` of branches, but it is "
                 f"{type(morphology)}."
             )
-        pairs = {
-            name: placed if isinstance(placed, tuple) else (placed, None)
-            for name, placed in mechanisms.items()
-        }
+        pairs = _pairs(mechanisms)
         self.morphology = morphology
         self.mechanisms = {name: mechanism for name, (mechanism, _) in pairs.items()}
         self.places = tuple(
-            (name, tuple(morphology.region(branches).tolist()))
+            (name, _place(morphology, name, branches))
             for name, (_, branches) in pairs.items()
         )
         self.axial_resistivity = axial_resistivity
@@ -174,7 +189,9 @@ class Cell(AbstractCell):
 
     def __check_init__(self):
         require_mechanisms(self.mechanisms)
+        require_one_number(self, "largest_voltage", remedy="It is a bound for all.")
         of_cells = [x.shape[1] for x in jtu.tree_leaves(self) if jnp.ndim(x) == 2]
+        of_cells += jnp.shape(self.threshold)
         self.check_parameters(self.state_shape(max(of_cells, default=None)))
 
     def inject(
@@ -195,6 +212,11 @@ class Cell(AbstractCell):
         ```
         """
         current = jnp.asarray(current, float)
+        if current.ndim > 1:
+            raise ValueError(
+                "`current` must be one number, or one a cell, but its shape is "
+                f"{current.shape}. Add up what goes into several places."
+            )
         nothing = jnp.zeros((self.morphology.compartments, *current.shape))
         return nothing.at[self.morphology.compartment(branch, position)].set(current)
 
@@ -212,9 +234,15 @@ class Cell(AbstractCell):
         current = self.cables()[0].current(v)
         if u is None:
             return current
-        if jnp.ndim(u) == v.ndim:
+        if jnp.shape(u) == v.shape:
             return current + u
-        return current.at[0].add(u)
+        if jnp.shape(u) in ((), v.shape[1:]):
+            return current.at[0].add(u)
+        raise ValueError(
+            "the input `u` of a `Cell` must be one number, or one a cell, into the first "
+            f"compartment, or have the shape of `v`, {v.shape}, as `inject` makes it; but "
+            f"its shape is {jnp.shape(u)}"
+        )
 
     def check_parameters(self, shape):
         super().check_parameters(shape)
@@ -230,12 +258,14 @@ class Cell(AbstractCell):
 
     def site(self, compartment):
         compartments = self.morphology.compartments
-        if compartment is not None and not 0 <= compartment < compartments:
+        if compartment is None:
+            return 0
+        if type(compartment) is not int or not 0 <= compartment < compartments:
             raise ValueError(
-                f"`compartment` must lie in 0 to {compartments - 1}, but it is "
-                f"{compartment}. `Morphology.compartment` tells the number of a place."
+                f"`compartment` must be a number from 0 to {compartments - 1}, but it is "
+                f"{compartment!r}. `Morphology.compartment` tells the number of a place."
             )
-        return 0 if compartment is None else compartment
+        return compartment
 
     def with_current(self, u, current, site):
         shape = self.state_shape(current.shape[0])
@@ -262,6 +292,31 @@ class Cell(AbstractCell):
                 self.morphology.junctions,
             )
         ]
+
+
+def _pairs(mechanisms: Mapping) -> dict[str, tuple]:
+    """Each mechanism, and the branches that have it."""
+    if not isinstance(mechanisms, Mapping):
+        # Refused with its remedy as the mechanism of a cell.
+        return {"": (mechanisms, None)}
+    pairs = {}
+    for name, placed in mechanisms.items():
+        pairs[name] = placed if isinstance(placed, tuple) else (placed, None)
+        if len(pairs[name]) != 2:
+            raise ValueError(
+                f"`mechanisms[{name!r}]` must be a mechanism, or a pair of it and the "
+                f"branches that have it, but it has {len(placed)} parts."
+            )
+    return pairs
+
+
+def _place(morphology: Morphology, name: str, branches) -> tuple[int, ...]:
+    try:
+        return tuple(morphology.region(branches).tolist())
+    except (TypeError, ValueError) as e:
+        raise ValueError(
+            f"`mechanisms[{name!r}]` must be in a branch, or a list of branches: {e}"
+        ) from e
 
 
 def ball_and_stick(

@@ -67,11 +67,12 @@ class AbstractCell(AbstractNeuron):
 
         **Arguments:**
 
-        - `v`: (mV), one number, or one for each entry of the state's voltage.
+        - `v`: (mV), one number, or in the shape of the state's voltage.
         - `size`: the number of cells; without it, a single one.
         """
-        v = jnp.broadcast_to(jnp.asarray(v, float), self.state_shape(size))
-        return self._in_equilibrium(v)
+        v, shape = jnp.asarray(v, float), self.state_shape(size)
+        require_shape(v, shape, "v", "state_at")
+        return self._in_equilibrium(jnp.broadcast_to(columns(v, len(shape)), shape))
 
     @eqx.filter_jit
     def _in_equilibrium(self, v: Real[Array, "..."]) -> CellState:
@@ -83,14 +84,32 @@ class AbstractCell(AbstractNeuron):
 
     def resting_state(self, size: int | None = None) -> CellState:
         """The state at the initial potential, which need not be that of rest."""
-        v = columns(self.initial_potential, len(self.state_shape(size)))
-        return self.state_at(v, size)
+        return self.state_at(self.initial_potential, size)
 
     def voltage(self, y):
         return y.v
 
     def with_voltage(self, y, v):
         return CellState(v, y.gates)
+
+    def check_state(self, y):
+        name, remedy = type(self).__name__, "make it by `resting_state` or `state_at`"
+        if not isinstance(y, CellState):
+            raise ValueError(f"the state of a `{name}` is a `CellState`; {remedy}")
+        shape = jnp.shape(y.v)
+        size = shape[-1] if len(shape) > len(self.state_shape(None)) else None
+        if shape != self.state_shape(size):
+            raise ValueError(
+                f"`v` of the state of a `{name}` must have the shape "
+                f"{self.state_shape(None)}, or one axis more for many cells, but it is "
+                f"{shape}; {remedy}"
+            )
+        if set(y.gates) != set(self.mechanisms):
+            raise ValueError(
+                f"`gates` of the state of a `{name}` must be those of its mechanisms, "
+                f"{sorted(self.mechanisms)}, but they are {sorted(y.gates)}; {remedy}"
+            )
+        self.check_parameters(shape)
 
     def check_parameters(self, shape):
         require_shape(self.capacitance, shape, "capacitance", type(self).__name__)
@@ -101,11 +120,6 @@ class AbstractCell(AbstractNeuron):
                 require_shape(value, here, jtu.keystr(path)[1:], f"mechanisms[{name!r}]")
 
     def rates(self, t, y, u):
-        if not isinstance(y, CellState):
-            raise ValueError(
-                f"the state of a `{type(self).__name__}` is a `CellState`, not "
-                f"{type(y).__name__}; make it by `resting_state` or `state_at`"
-            )
         v, gates = y.v, {}
         area = columns(self.membrane_area(), v.ndim)
         current = self.current_inside(v, u)
@@ -150,9 +164,9 @@ def is_beyond(v: Real[Array, "..."], largest: Float[Array, ""]) -> Bool[Array, "
 
 def require_mechanisms(mechanisms: Mapping[str, AbstractMechanism]) -> None:
     """Raise unless there are mechanisms, and nothing else."""
-    if not mechanisms:
+    if not isinstance(mechanisms, Mapping) or not mechanisms:
         raise ValueError(
-            "`mechanisms` is empty: a membrane needs at least a leak, "
+            "`mechanisms` is no dictionary, or is empty: a membrane needs at least a leak, "
             "`{'leak': jaxnet.mechanisms.Leak()}`."
         )
     for name, mechanism in mechanisms.items():
@@ -172,7 +186,9 @@ def require_shape(value: Array, shape: tuple[int, ...], name: str, owner: str) -
         len(padded) > len(shape)
         or any(a not in (1, b) for a, b in zip(padded, shape, strict=True))
     ):
+        shapes = " or ".join(str(x) for x in dict.fromkeys((shape[:1], shape)) if x)
         raise ValueError(
-            f"`{name}` of `{owner}` must be one number, or have the shape {shape[:1]} or "
-            f"{shape}, but its shape is {given}."
+            f"`{name}` of `{owner}` must be one number"
+            + (f", or have the shape {shapes}" if shapes else "")
+            + f", but its shape is {given}."
         )

@@ -47,7 +47,11 @@ class Branch(Parametric):
     direction: tuple[float, float, float] = eqx.field(
         static=True, default=(1.0, 0.0, 0.0), kw_only=True
     )
-    points: Float[np.ndarray, "segments 2 3"] | None = eqx.field(default=None, kw_only=True)
+    points: Float[np.ndarray, "..."] | None = eqx.field(
+        converter=lambda x: None if x is None else np.asarray(x, float),
+        default=None,
+        kw_only=True,
+    )
 
     @property
     def whole_length(self) -> Float[Array, ""]:
@@ -55,9 +59,10 @@ class Branch(Parametric):
         return self.length.sum() if self.length.ndim else self.length
 
     def __check_init__(self):
-        if self.segments < 1:
+        if type(self.segments) is not int or self.segments < 1:
             raise ValueError(
-                f"`segments` of `Branch` must be positive, but it is {self.segments}."
+                "`segments` of `Branch` must be a positive whole number, but it is "
+                f"{self.segments!r}."
             )
         for name in ("length", "diameter"):
             shape = jnp.shape(getattr(self, name))
@@ -66,10 +71,20 @@ class Branch(Parametric):
                     f"`{name}` of `Branch` must be one number, or one a segment, "
                     f"({self.segments},), but its shape is {shape}."
                 )
-        if not 0 <= self.at <= 1:
+        if not isinstance(self.at, int | float) or not 0 <= self.at <= 1:
             raise ValueError(
                 f"`at` of `Branch` must lie between 0, the start of the parent, and 1, its "
-                f"end, but it is {self.at}."
+                f"end, but it is {self.at!r}."
+            )
+        if np.shape(self.direction) != (3,) or not np.any(self.direction):
+            raise ValueError(
+                "`direction` of `Branch` must be three numbers, not all zero, but it is "
+                f"{self.direction}."
+            )
+        if self.points is not None and np.shape(self.points) != (self.segments, 2, 3):
+            raise ValueError(
+                "`points` of `Branch` must be the start and the end of each segment, "
+                f"({self.segments}, 2, 3), but its shape is {np.shape(self.points)}."
             )
 
 
@@ -218,8 +233,11 @@ def _one_a_segment(
 
 
 def _check_branches(branches: Mapping[str, Branch]) -> None:
-    if not branches:
-        raise ValueError("`branches` is empty: a cell needs at least one, its root.")
+    if not isinstance(branches, Mapping) or not branches:
+        raise ValueError(
+            "`branches` must be a dictionary with at least one branch, the root, such as "
+            "`{'soma': Branch(20.0, 20.0)}`."
+        )
     for name, branch in branches.items():
         if not isinstance(branch, Branch):
             raise ValueError(
@@ -322,7 +340,8 @@ def _in_space(
             origin = first + branch.at * (last - first)
         direction = np.asarray(branch.direction, float)
         vector = direction / np.linalg.norm(direction) * xp.asarray(branch.whole_length)
-        fractions = xp.linspace(0, 1, stop - start + 1)[:, None]
-        along[name] = origin + fractions * vector
+        lengths = xp.broadcast_to(xp.asarray(branch.length), (stop - start,))
+        fractions = xp.append(0.0, xp.cumsum(lengths)) / xp.sum(lengths)
+        along[name] = origin + fractions[:, None] * vector
     pairs = [xp.stack([nodes[:-1], nodes[1:]], axis=1) for nodes in along.values()]
     return jnp.asarray(xp.concatenate(pairs), float)

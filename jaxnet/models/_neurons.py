@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import jax.tree_util as jtu
 from jaxtyping import Array, Bool, Real
 
+from .._exprel import at_most
 from .._parameters import Parameter, parameter
 from .._system import AbstractHybridSystem
 from .._types import InputValue, State
@@ -27,7 +28,7 @@ _LARGEST_EXPONENT = 50.0
 
 def exponential_onset(v: Real[Array, "..."], threshold, sharpness) -> Real[Array, "..."]:
     """The current that starts a spike."""
-    exponent = jnp.minimum((v - threshold) / sharpness, _LARGEST_EXPONENT)
+    exponent = at_most((v - threshold) / sharpness, _LARGEST_EXPONENT)
     return sharpness * jnp.exp(exponent)
 
 
@@ -67,7 +68,7 @@ class AbstractNeuron(AbstractHybridSystem):
         """The derivative of the state, unit by unit."""
 
     def vector_field(self, t, y, u):
-        self.check_parameters(jnp.shape(jtu.tree_leaves(y)[0]))
+        self.check_state(y)
         return self.rates(t, y, u)
 
     def receive(self, t, y, arrivals, u):
@@ -76,6 +77,10 @@ class AbstractNeuron(AbstractHybridSystem):
     def state_shape(self, size: int) -> tuple[int, ...]:
         """The shape of the first variable of the state of so many neurons."""
         return (size,)
+
+    def check_state(self, y: State) -> None:
+        """Raise unless this is a state, and the parameters go with it."""
+        self.check_parameters(jnp.shape(jtu.tree_leaves(y)[0]))
 
     def check_parameters(self, shape: tuple[int, ...]) -> None:
         """Raise unless the parameters go with a state of this shape."""
@@ -228,7 +233,7 @@ class ExponentialLIF(AbstractVoltageNeuron):
 
     def rates(self, t, y, u):
         # Beyond the cutoff a step of finite size would soon be infinite.
-        v = jnp.minimum(y, self.cutoff)
+        v = at_most(y, self.cutoff)
         onset = exponential_onset(v, self.threshold, self.sharpness)
         drive = self.resting_potential - v + onset
         return plus_current(drive, self.resistance, u) / self.tau
@@ -277,7 +282,7 @@ class QuadraticLIF(AbstractVoltageNeuron):
 
     def rates(self, t, y, u):
         # Beyond the cutoff a step of finite size would soon be infinite.
-        v = jnp.minimum(y, self.cutoff)
+        v = at_most(y, self.cutoff)
         drive = self.curvature * (v - self.resting_potential)
         drive = drive * (v - self.critical_potential)
         return plus_current(drive, self.resistance, u) / self.tau
