@@ -458,7 +458,7 @@ def run_of(cell, size=None, *, y0=None, u=None):
 BAD = {
     "no mechanisms": (
         lambda: models.PointCell({}),
-        r"`mechanisms` is no dictionary, or is empty.*\{'leak': jaxnet.mechanisms.Leak\(\)\}",
+        r"`mechanisms` is no dictionary.*\{'leak': jaxnet.mechanisms.Leak\(\)\}",
     ),
     "no mechanism": (
         lambda: models.PointCell({"leak": 1e-4}),
