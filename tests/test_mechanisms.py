@@ -384,7 +384,7 @@ def test_noise_on_the_voltage_has_the_variance_of_its_recurrence():
 
 @functools.cache
 def brian2():
-    """Brian2 2.10.1, exponential Euler, with numpy code generation."""
+    """Brian2 2.9.0, exponential Euler, with numpy code generation."""
     with np.load(Path(__file__).parent / "data" / "neuron" / "cobahh.npz") as data:
         return dict(data)
 
