@@ -1,16 +1,14 @@
 """Spikes at equal intervals."""
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from .._parameters import Parameter, parameter
-from ._base import AbstractInput
-from ._spikes import no_value, require_positive
+from ._spikes import AbstractSpikes, require_positive
 
 
-class PeriodicSpikes(AbstractInput):
+class PeriodicSpikes(AbstractSpikes):
     """Spikes at equal intervals: for each unit, how many it fires in a step.
 
     As for [`jaxnet.inputs.SpikeTrain`][], a spike belongs to the step whose spikes are
@@ -52,17 +50,8 @@ class PeriodicSpikes(AbstractInput):
                     f"({self.size},), but its shape is {shape}."
                 )
 
-    def __call__(self, t):
-        return no_value(self)
-
-    def breakpoints(self):
-        return jnp.zeros(0)
-
     def require(self, start, end):
         pass
-
-    def value_shape(self):
-        return jax.ShapeDtypeStruct((self.size,), jnp.result_type(float))
 
     def init(self, grid, key):
         return None

@@ -16,14 +16,6 @@ from ._base import AbstractInput, as_input, Constant
 _MS_PER_S = 1000.0
 
 
-def no_value(input_: AbstractInput):
-    """Raise: an input that counts spikes is for a grid."""
-    raise ValueError(
-        f"`{type(input_).__name__}` counts the spikes of each step and has no value at an "
-        "arbitrary time. Use the method `Grid`."
-    )
-
-
 def require_positive(size: int) -> None:
     """Raise unless there are units."""
     if size < 1:
@@ -32,7 +24,25 @@ def require_positive(size: int) -> None:
         )
 
 
-class Poisson(AbstractInput):
+class AbstractSpikes(AbstractInput):
+    """How many spikes each unit fires in a step; for a [`jaxnet.models.SpikeSource`][]."""
+
+    size: eqx.AbstractVar[int]
+
+    def __call__(self, t):
+        raise ValueError(
+            f"`{type(self).__name__}` counts the spikes of each step and has no value at "
+            "an arbitrary time. Use the method `Grid`."
+        )
+
+    def breakpoints(self):
+        return jnp.zeros(0)
+
+    def value_shape(self):
+        return jax.ShapeDtypeStruct((self.size,), jnp.result_type(float))
+
+
+class Poisson(AbstractSpikes):
     r"""Independent Poisson spike trains: 1 for a unit that fires in a step, 0 otherwise.
 
     A unit fires in a step with the probability $1 - e^{-\lambda dt}$ that a Poisson process
@@ -82,17 +92,8 @@ class Poisson(AbstractInput):
                 f"`rate` must not be negative, but it is {rate}. Pass it in Hz."
             )
 
-    def __call__(self, t):
-        return no_value(self)
-
-    def breakpoints(self):
-        return jnp.zeros(0)
-
     def require(self, start, end):
         self.rate.require(start, end)
-
-    def value_shape(self):
-        return jax.ShapeDtypeStruct((self.size,), jnp.result_type(float))
 
     def init(self, grid, key):
         spikes_key, rate_key = jax.random.split(require_key(key, "`Poisson`"))
@@ -133,7 +134,7 @@ def _as_indices(indices) -> Int[Array, " spikes"]:
     return indices.astype(jnp.int32)
 
 
-class SpikeTrain(AbstractInput):
+class SpikeTrain(AbstractSpikes):
     """Recorded spikes: for each unit, how many it fires in a step.
 
     A spike belongs to the step whose spikes are stamped with its time, or with the nearest
@@ -172,17 +173,8 @@ class SpikeTrain(AbstractInput):
                     f"{indices.min()} to {indices.max()}."
                 )
 
-    def __call__(self, t):
-        return no_value(self)
-
-    def breakpoints(self):
-        return jnp.zeros(0)
-
     def require(self, start, end):
         pass
-
-    def value_shape(self):
-        return jax.ShapeDtypeStruct((self.size,), jnp.result_type(float))
 
     def init(self, grid, key):
         is_spike = jnp.isfinite(self.times)
