@@ -59,7 +59,7 @@ def test_the_reversal_of_the_leak_moves_the_onset_by_its_conductance(k):
 
 
 def test_rest_and_firing_coexist_below_the_lower_point():
-    """They do from 6.26 uA/cm2 on: Rinzel and Miller 1980."""
+    """They do from about 6.26 uA/cm2 on, where the cycles are born."""
     cell = axon(10.599)
     # Rest alone, then rest or firing, and firing alone.
     currents = jnp.array([6.0, 6.4, 9.6, 14.0])

@@ -10,13 +10,7 @@ import jaxnet as jn
 
 
 DT, T1, NOISE = 0.025, 10.0, 0.5
-# The surrogate says that derivatives are wanted; nothing is reset, so none of it is taken.
-METHOD = jn.Grid(
-    DT,
-    jn.Staggered(),
-    record=jn.RecordCounts(),
-    surrogate=jn.surrogate.FastSigmoid(1.0),
-)
+METHOD = jn.Grid(DT, jn.Staggered(), record=jn.RecordCounts())
 CELL = jn.models.ball_and_stick()
 # A short current makes a spike; then the soma is hyperpolarised through the dendrite.
 STIMULUS = jn.inputs.Pulse(0.5, 1.0, CELL.inject(0.5, "soma")) + jn.inputs.Pulse(

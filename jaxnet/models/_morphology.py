@@ -177,6 +177,9 @@ class Morphology(Parametric):
     def compartment(self, branch: str, position: float = 0.5) -> int:
         """The number of the compartment at a place on a branch.
 
+        The middle of a branch with an even number of segments is the start of the one that
+        follows it. An odd number has a compartment in the middle.
+
         **Arguments:**
 
         - `branch`: its name.

@@ -119,6 +119,12 @@ def is_spiking(system: AbstractSystem) -> bool:
     return isinstance(decompose(system).flow, AbstractHybridSystem)
 
 
+def is_smooth(system: AbstractSystem) -> bool:
+    """Whether the state of a system moves without jumps."""
+    flow = decompose(system).flow
+    return not isinstance(flow, AbstractHybridSystem) or flow.is_smooth()
+
+
 def require_spikes(system: AbstractSystem, name: str) -> None:
     if not is_spiking(system):
         flow = type(decompose(system).flow).__name__

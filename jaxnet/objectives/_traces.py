@@ -11,6 +11,7 @@ from .._result import is_concrete
 from ._runs import (
     AbstractRunObjective,
     grid_of,
+    is_smooth,
     require_spikes,
     Run,
     times_of,
@@ -71,6 +72,8 @@ class Trace(AbstractRunObjective):
         pass
 
     def why_no_gradient(self, system):
+        if is_smooth(system):
+            return None
         return why_no_gradient(self, system, "jumps where a spike moves")
 
 
