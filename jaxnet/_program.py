@@ -52,12 +52,13 @@ class Program:
     def rates(self, t, leaves: Leaves, u, of: Sequence[int] | None = None) -> Leaves:
         """The derivatives of some variables, or of all."""
         jaxpr = self.traced.jaxpr
-        if of is not None:
-            wanted = [i in of for i in range(len(jaxpr.outvars))]
-            jaxpr, _ = pe.dce_jaxpr(jaxpr, wanted, instantiate=True)
+        of = range(len(jaxpr.outvars)) if of is None else of
+        wanted = [i in of for i in range(len(jaxpr.outvars))]
+        jaxpr, _ = pe.dce_jaxpr(jaxpr, wanted, instantiate=True)
         closed = self.traced.replace(jaxpr=jaxpr)
         rates = jaxpr_as_fun(closed)(*jtu.tree_leaves((t, leaves, u)))
-        return [jnp.asarray(rate) for rate in rates]
+        found = dict(zip(sorted(of), rates, strict=True))
+        return [jnp.asarray(found[i]) for i in of]
 
     def reads(self, i: int) -> list[bool]:
         """What the derivative of a variable reads of time, state and input."""
