@@ -25,7 +25,9 @@ def exprel(z: Real[Array, "..."]) -> Real[Array, "..."]:
     return jnp.where(is_small, series, (jnp.exp(large) - 1) / large)
 
 
-def at_most(x: Real[Array, "..."], largest: Real[ArrayLike, "..."]) -> Real[Array, "..."]:
+def at_most(
+    x: Real[ArrayLike, "..."], largest: Real[ArrayLike, "..."]
+) -> Real[Array, "..."]:
     """x, but no more than a bound; NaN stays NaN.
 
     Not `jnp.minimum`, whose derivative is zero unless its value equals x to the bit. On a
