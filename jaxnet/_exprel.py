@@ -33,4 +33,4 @@ def at_most(
     Not `jnp.minimum`, whose derivative is zero unless its value equals x to the bit. On a
     way back that computes x once more it may differ by a rounding.
     """
-    return jnp.where(x > largest, largest, x)
+    return jnp.where(jnp.greater(x, largest), largest, x)
