@@ -599,6 +599,10 @@ BAD = {
         lambda: models.Cell(models.ball_and_stick().morphology, {}),
         r"`mechanisms` is no dictionary.*\{'leak': jaxnet.mechanisms.Leak\(\)\}",
     ),
+    "a mechanism without a name": (
+        lambda: models.Cell(models.ball_and_stick().morphology, LEAK),
+        r"`mechanisms` is no dictionary.*\{'leak': jaxnet.mechanisms.Leak\(\)\}",
+    ),
     "no mechanism": (
         lambda: stick_of({"leak": (1e-4, "soma")}),
         r"`mechanisms\['leak'\]` must be one of `jaxnet.mechanisms`.*such as `Leak\(\)`",

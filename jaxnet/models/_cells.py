@@ -21,6 +21,7 @@ from ._membrane import (
     AbstractCell,
     is_beyond,
     NANOFARAD,
+    require_dictionary,
     require_mechanisms,
     require_shape,
 )
@@ -296,9 +297,7 @@ class Cell(AbstractCell):
 
 def _pairs(mechanisms: Mapping) -> dict[str, tuple]:
     """Each mechanism, and the branches that have it."""
-    if not isinstance(mechanisms, Mapping):
-        # Refused with its remedy as the mechanism of a cell.
-        return {"": (mechanisms, None)}
+    require_dictionary(mechanisms)
     pairs = {}
     for name, placed in mechanisms.items():
         pairs[name] = placed if isinstance(placed, tuple) else (placed, None)

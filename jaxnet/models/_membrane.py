@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Mapping
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -162,13 +163,18 @@ def is_beyond(v: Real[Array, "..."], largest: Float[Array, ""]) -> Bool[Array, "
     return ~(jnp.abs(v) <= largest)
 
 
-def require_mechanisms(mechanisms: Mapping[str, AbstractMechanism]) -> None:
-    """Raise unless there are mechanisms, and nothing else."""
+def require_dictionary(mechanisms: Any) -> None:
+    """Raise unless the mechanisms have names, and there is one."""
     if not isinstance(mechanisms, Mapping) or not mechanisms:
         raise ValueError(
             "`mechanisms` is no dictionary, or is empty: a membrane needs at least a leak, "
             "`{'leak': jaxnet.mechanisms.Leak()}`."
         )
+
+
+def require_mechanisms(mechanisms: Any) -> None:
+    """Raise unless there are mechanisms, and nothing else."""
+    require_dictionary(mechanisms)
     for name, mechanism in mechanisms.items():
         if not isinstance(mechanism, AbstractMechanism):
             raise ValueError(
